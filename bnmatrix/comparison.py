@@ -1,0 +1,275 @@
+"""Two matrices: what changed, and which axes explain it.
+
+Cells line up by id. For each pair of outcomes `COMPARABLE` says whether their facts may be held
+against each other at all; nothing falls through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from bnmatrix.conditions import boxes
+from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Law, TargetMatrix, Value
+
+MEASURED = ("ok", "raised", "crashed")
+"""Outcomes that say something about behaviour; `unavailable`, `timed_out` and `skipped` say nothing."""
+
+NUMERIC = ("variance_estimator", "update_rate", "next_update_rate", "updates_per_step", "epsilon", "output_scale",
+           "expected_output")  # fmt: skip
+DESCRIPTIVE = ("exception", "trainable_weights", "non_trainable_weights", "regularisation_losses", "weight_order",
+               "mode_after", "trainable_after", "warnings", "statistics_dtype", "output_dtype")  # fmt: skip
+CONVENTIONS = ("update_rate", "epsilon", "variance_estimator", "output_scale")
+SAYS_NOTHING = ("undecided", "unstable")
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """Who was measured."""
+
+    target: str
+    framework: str
+    versions: dict[str, str]
+    python: str
+    device: str
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of cells."""
+
+    same: int
+    changed: int
+    not_comparable: int
+    unstable: int
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One fact of one cell. Severity: semantic (what moves, what normalises), numeric (by how much), descriptive."""
+
+    target: str
+    id: str
+    axes: dict[str, str]
+    fact: str
+    old: Value
+    new: Value
+    severity: str
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a fact changed in the same way: sufficient and necessary over the cells compared."""
+
+    fact: str
+    old: Value
+    new: Value
+    when: dict[str, list[str]]
+    ids: list[str]
+    severity: str
+
+
+class NotComparable(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that cannot be compared; `old` and `new` are outcomes, or `not_there`."""
+
+    id: str
+    old: str
+    new: str
+    reason: str
+
+
+class Unstable(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that flickers between identical runs."""
+
+    id: str
+    fact: str
+    rate: float
+
+
+class Convention(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice that the two sides make differently throughout."""
+
+    layer: str
+    name: str
+    old: Value
+    new: Value
+
+
+class SideLaw(msgspec.Struct, frozen=True, kw_only=True):
+    """A law, and the side that obeys it."""
+
+    side: str
+    layer: str
+    fact: str
+    value: Value
+    rule: str
+    when: dict[str, list[str]]
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """What `bnmatrix diff --format json` prints."""
+
+    schema_version: int
+    bnmatrix: str
+    old: Side
+    new: Side
+    summary: Summary
+    changes: list[Change]
+    conditions: list[Condition]
+    conventions: list[Convention]
+    not_comparable: list[NotComparable]
+    unstable: list[Unstable]
+    laws: list[SideLaw]
+
+
+def compare(old: TargetMatrix, new: TargetMatrix, version: str) -> Diff:
+    """What differs between two targets. `version` is that of bnmatrix, for the record."""
+    old_cells, new_cells = old.by_id(), new.by_id()
+    changes: list[Change] = []
+    compared: dict[str, list[str]] = {}  # fact -> ids of the cells in which it could be compared
+    not_comparable, unstable = [], []
+    same = 0
+    for identity in {**old_cells, **new_cells}:
+        before, after = old_cells.get(identity), new_cells.get(identity)
+        reason = why_not_comparable(before, after, old.target, new.target)
+        if reason is not None or before is None or after is None:
+            not_comparable.append(NotComparable(
+                id=identity, old=before.outcome if before else "not_there",
+                new=after.outcome if after else "not_there", reason=reason or "",
+            ))  # fmt: skip
+            continue
+        flickering = unstable_facts(before) | unstable_facts(after)
+        unstable += [Unstable(id=identity, fact=fact, rate=rate) for fact, rate in flickering.items()]
+        differing = 0
+        for fact in comparable_facts(before, after):
+            compared.setdefault(fact, []).append(identity)
+            if differs(before, after, fact):
+                differing += 1
+                changes.append(Change(
+                    target=new.target, id=identity, axes=after.axes, fact=fact, old=fact_of(before, fact),
+                    new=fact_of(after, fact), severity=severity(fact),
+                ))  # fmt: skip
+        same += not differing and not flickering
+    changed = {change.id for change in changes}
+    return Diff(
+        schema_version=SCHEMA_VERSION,
+        bnmatrix=version,
+        old=side(old),
+        new=side(new),
+        summary=Summary(
+            same=same, changed=len(changed), not_comparable=len(not_comparable),
+            unstable=len({entry.id for entry in unstable} - changed),
+        ),  # fmt: skip
+        changes=changes,
+        conditions=conditions(changes, compared, {**old_cells, **new_cells}),
+        conventions=conventions(old, new),
+        not_comparable=not_comparable,
+        unstable=unstable,
+        laws=[law_of("old", law) for law in old.laws] + [law_of("new", law) for law in new.laws],
+    )
+
+
+def why_not_comparable(
+    old: CellResult | None, new: CellResult | None, old_name: str, new_name: str
+) -> str | None:
+    """Why the facts of two cells cannot be held against each other; None where they can."""
+    for cell, name in ((old, old_name), (new, new_name)):
+        if cell is None:
+            return f"{name} has no such cell"
+        if cell.outcome not in MEASURED:
+            return f"{name}: {cell.reason or cell.outcome}"
+    if old and new and old.outcome == new.outcome == "ok" and not comparable_facts(old, new):
+        return "no fact was decided on both sides"
+    return None
+
+
+def comparable_facts(old: CellResult, new: CellResult) -> list[str]:
+    """The facts that both cells decided. `outcome` always; a fact that applies to one side only says nothing."""
+    shared = [
+        fact for fact in old.facts
+        if fact in new.facts and old.facts[fact] not in SAYS_NOTHING and new.facts[fact] not in SAYS_NOTHING
+    ]  # fmt: skip
+    return shared if "outcome" in shared else ["outcome", *shared]
+
+
+def differs(old: CellResult, new: CellResult, fact: str) -> bool:
+    """Numbers differ where their intervals do not meet, everything else where it is not the same."""
+    before, after = old.interval(fact), new.interval(fact)
+    if before is not None and after is not None:
+        return before[1] < after[0] or after[1] < before[0]
+    return fact_of(old, fact) != fact_of(new, fact)
+
+
+def fact_of(cell: CellResult, fact: str) -> Value:
+    """The fact's value; the outcome counts as one."""
+    return cell.outcome if fact == "outcome" else cell.facts[fact]
+
+
+def unstable_facts(cell: CellResult) -> dict[str, float]:
+    """{fact: rate} of what flickers in `cell`."""
+    return {fact: entry["rate"] for fact, entry in cell.measured.get("unstable", {}).items()}
+
+
+def severity(fact: str) -> str:
+    """How much a change of `fact` matters."""
+    return "numeric" if fact in NUMERIC else "descriptive" if fact in DESCRIPTIVE else "semantic"
+
+
+def conditions(
+    changes: list[Change], compared: Mapping[str, list[str]], cells: Mapping[str, CellResult]
+) -> list[Condition]:
+    """The changes, said once for all cells that share one: the weightiest and widest first."""
+    alike: dict[tuple[str, Value, Value], list[str]] = {}
+    for change in changes:
+        alike.setdefault((change.fact, change.old, change.new), []).append(change.id)
+    found = []
+    for (fact, old, new), ids in alike.items():
+        universe = {identity: cells[identity].axes for identity in compared[fact]}
+        for when, part in boxes(universe, ids):
+            found.append(Condition(fact=fact, old=old, new=new, when=when, ids=part, severity=severity(fact)))
+    weight = ("semantic", "numeric", "descriptive")
+    return sorted(found, key=lambda condition: (weight.index(condition.severity), -len(condition.ids)))
+
+
+def conventions(old: TargetMatrix, new: TargetMatrix) -> list[Convention]:
+    """Choices that hold throughout each side and differ: rates, epsilon, estimator, what freezing does."""
+    found = []
+    for layer in dict.fromkeys(cell.axes["layer"] for cell in old.cells):
+        for name in CONVENTIONS:
+            before, after = throughout(old, layer, name), throughout(new, layer, name)
+            if before is not None and after is not None and differs(before, after, name):
+                found.append(Convention(layer=layer, name=name, old=before.facts[name], new=after.facts[name]))
+        frozen = freezing_switches(old, layer), freezing_switches(new, layer)
+        if frozen[0] != frozen[1] and None not in frozen:
+            name = "freezing also switches to inference"
+            found.append(Convention(layer=layer, name=name, old=frozen[0] or "", new=frozen[1] or ""))
+    return found
+
+
+def throughout(side: TargetMatrix, layer: str, fact: str) -> CellResult | None:
+    """A cell that stands for all: one that has `fact`, if every cell that has it agrees."""
+    having = [
+        cell for cell in side.cells
+        if cell.axes["layer"] == layer and cell.facts.get(fact, "undecided") not in SAYS_NOTHING
+    ]  # fmt: skip
+    if not having or any(differs(having[0], cell, fact) for cell in having[1:]):
+        return None
+    return having[0]
+
+
+def freezing_switches(side: TargetMatrix, layer: str) -> str | None:
+    """Whether a frozen layer stops normalising by batch statistics: from the laws; None where they do not tell."""
+    rules = {
+        law.rule for law in side.laws if law.layer == layer and law.fact == "normalised_by" and law.value == "batch"
+    }
+    return {frozenset({"training and trainable"}): "yes", frozenset({"training"}): "no"}.get(frozenset(rules))
+
+
+def side(matrix: TargetMatrix) -> Side:
+    """Who was measured, without the cells."""
+    return Side(
+        target=matrix.target, framework=matrix.framework, versions=matrix.versions, python=matrix.python,
+        device=matrix.device,
+    )  # fmt: skip
+
+
+def law_of(which: str, law: Law) -> SideLaw:
+    """`law`, said of one side."""
+    return SideLaw(side=which, layer=law.layer, fact=law.fact, value=law.value, rule=law.rule, when=law.when)

@@ -1,0 +1,66 @@
+"""Exit codes, and the errors that carry them: what, where, why, and what to do next."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The documented exit codes. 1 wins over 3; an incomplete run is never 0."""
+
+    DONE = 0
+    """No difference, or done."""
+    CHANGED = 1
+    """Behaviour changed, or an expectation failed."""
+    USAGE = 2
+    """The command line, a scenario or a saved matrix cannot be used as it is."""
+    INCOMPLETE = 3
+    """An environment, probe or cell could not be run."""
+    STORE = 4
+    """The store cannot be used."""
+    NOTHING = 5
+    """Nothing was selected."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+class BnmatrixError(Exception):
+    """A mistake or misfortune the user can do something about: told in a line, with what to do next."""
+
+    exit_code = Exit.USAGE
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(BnmatrixError):
+    """Unknown word, malformed file, contradictory options."""
+
+
+class IncompleteError(BnmatrixError):
+    """An environment or probe could not be run at all."""
+
+    exit_code = Exit.INCOMPLETE
+
+
+class NothingSelectedError(BnmatrixError):
+    """The selection is valid and empty."""
+
+    exit_code = Exit.NOTHING
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str | None:
+    """The known word most like `word`, if any is alike."""
+    from difflib import get_close_matches  # only where a mistake was made
+
+    found = get_close_matches(word, known, n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def unknown(kind: str, word: str, known: list[str] | tuple[str, ...], where: str = "") -> UsageError:
+    """The error for a word that is not among the known ones, naming the nearest."""
+    guess = nearest(word, known)
+    hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(known)}"
+    return UsageError(f"{where}unknown {kind} {word!r}", hint)

@@ -1,0 +1,67 @@
+"""Do the expectations of a scenario hold for what was measured?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bnmatrix.matrix import CellResult, ExpectationResult, Matrix, TargetMatrix
+from bnmatrix.scenario import Expectation, Scenario, matches
+
+RELATIVE = 1e-6
+"""How closely a measured number must meet an expected one."""
+
+
+def check(scenario: Scenario, matrix: Matrix) -> list[ExpectationResult]:
+    """Each expectation on each target that it speaks of: holds, contradicted (by these cells), or untested."""
+    return [
+        _answer(scenario, expectation, target)
+        for expectation in scenario.expect
+        for target in matrix.targets
+        if not expectation.frameworks or target.framework in expectation.frameworks
+    ]
+
+
+def _answer(scenario: Scenario, expectation: Expectation, target: TargetMatrix) -> ExpectationResult:
+    spoken_of = [cell for cell in target.cells if matches(cell.axes, expectation.where)]
+    tested = [cell for cell in spoken_of if cell.outcome != "unavailable"]
+    contradicting = [cell.id for cell in tested if not _holds(cell, expectation)]
+    return ExpectationResult(
+        scenario=scenario.name,
+        says=expectation.says,
+        target=target.target,
+        answer="contradicted" if contradicting else "holds" if tested else "untested",
+        contradicted_by=contradicting,
+        source=expectation.source,
+    )
+
+
+def _holds(cell: CellResult, expectation: Expectation) -> bool:
+    facts = all(_is(cell, fact, words) for fact, words in expectation.facts.items())
+    return facts and all(_reads(cell, slot, numbers) for slot, numbers in expectation.measured.items())
+
+
+def _is(cell: CellResult, fact: str, words: Sequence[str]) -> bool:
+    """Whether a fact is one of `words`; a number is one that its interval holds."""
+    if fact == "outcome":
+        return cell.outcome in words
+    interval = cell.interval(fact)
+    if interval is not None:
+        return any(_is_number(word) and interval[0] <= float(word) <= interval[1] for word in words)
+    return fact in cell.facts and str(cell.facts[fact]) in words
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _reads(cell: CellResult, slot: str, numbers: Sequence[float]) -> bool:
+    """Whether the slot holds these numbers after the first step."""
+    found = cell.measured.get(slot, {}).get("first", [])
+    return len(found) == len(numbers) and all(
+        abs(value - number) <= RELATIVE * max(abs(number), abs(value))
+        for value, number in zip(found, numbers, strict=True)
+    )

@@ -1,0 +1,45 @@
+"""The names of facts, in the order in which they are shown, and what each one says."""
+
+from __future__ import annotations
+
+FACTS: dict[str, str] = {
+    "outcome": "whether the cell ran: ok, raised, unavailable, crashed, timed_out, skipped",
+    "exception": "the type of the exception",
+    "gamma": "the scale",
+    "beta": "the offset",
+    "moving_mean": "the moving mean",
+    "moving_variance": "the moving variance",
+    "num_batches_tracked": "the counter of batches",
+    "kernel": "the kernel (of an embedding: its table)",
+    "recurrent_kernel": "the kernel of the recurrent state",
+    "bias": "the bias",
+    "output_kernel": "the kernel of the output projection",
+    "output_bias": "the bias of the output projection",
+    "power_iteration_vector": "the estimate of the first singular vector",
+    "magnitude": "the magnitude of a weight-normalised kernel",
+    "direction": "the direction of a weight-normalised kernel",
+    "seed_state": "the state of the layer's random numbers",
+    "normalised_by": "whose statistics normalise the output: batch, moving, sample, neither",
+    "input_gradient": "how the gradient reaches the input",
+    "variance_estimator": "of the moving-variance update: biased (N), unbiased (N-1), unbiased_twice",
+    "update_rate": "share of the new batch's statistic in the first update",
+    "next_update_rate": "share of the new batch's statistic in the second update",
+    "updates_per_step": "how often the statistics moved in one step",
+    "epsilon": "what is added to the variance, fitted from the output",
+    "stochastic": "does the output depend on chance",
+    "output_scale": "the factor by which kept elements are scaled",
+    "dropped_unit": "what is dropped together: element, channel",
+    "expected_output": "is the output's expected value the input's: kept, shifted",
+    "inference_output": "did the output in inference mode change by the step",
+    "statistics_dtype": "dtype of the moving statistics",
+    "output_dtype": "dtype of the output",
+    "trainable_weights": "how many",
+    "non_trainable_weights": "how many",
+    "regularisation_losses": "how many",
+    "weight_order": "the outermost object's weight list",
+    "mode_after": "what the mode flags say afterwards",
+    "trainable_after": "what the trainable flags say afterwards",
+    "warnings": "categories and first lines",
+}
+
+SLOT_VALUES = ("updated", "unchanged", "absent")

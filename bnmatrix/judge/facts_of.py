@@ -1,0 +1,196 @@
+"""The facts of one observation, each from the part of the record that shows it.
+
+After an exception the facts measured before it are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bnmatrix.judge import chance, linear, normalisation
+from bnmatrix.judge.closed_forms import Array
+from bnmatrix.judge.normalisation import Step
+from bnmatrix.judge.numbers import Reading
+from bnmatrix.judge.precision import tolerance, unit
+from bnmatrix.judge.state import State, moved, statistics_facts
+from bnmatrix.layers import Layer
+from bnmatrix.runner.messages import Observation, Pass
+
+DELAYED = ("train_on_batch",)
+"""Executions seen to compute with variables that were already updated (a race of the framework)."""
+
+EXPLAINED = {"batch", "moving", "sample", "through_kernel"}
+"""Words that a closed form alone can earn."""
+
+LARGEST_READING = 8
+"""Arrays up to this size are kept as raw readings."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Facts and the raw readings beside them, of one observation."""
+
+    facts: dict[str, Reading]
+    readings: dict[str, Any] = field(default_factory=dict)
+
+
+def judge(observation: Observation, layer: Layer, axes: Mapping[str, str]) -> Judgement:
+    """Draw every fact that applies.
+
+    observation: what the probe recorded;  layer: what was examined;  axes: of the cell
+    """
+    found: dict[str, Reading] = {}
+    if observation.exception is not None:
+        found["exception"] = Reading(observation.exception.type)
+    states = {name: _floats(state) for name, state in observation.states.items()}
+    if "start" in states and "first" in states:
+        names = [*layer.slots, *(slot for slot in observation.slots if slot not in layer.slots)]
+        found.update({slot: moved(states["start"], states["first"], slot) for slot in names})
+    first = observation.passes.get("first")
+    if first is not None and first.output is not None:
+        found.update(_of_output(observation, layer, axes, states, first))
+        stored = observation.slots.get("moving_mean")
+        if stored is not None:
+            found["statistics_dtype"] = Reading(stored.dtype)
+            batches = (_float(observation.sample["first"]), _float(observation.sample["second"]))
+            found.update(statistics_facts(states, *batches, precisions(axes, first), stored.dtype))
+        found.update(_descriptions(observation, first))
+    if observation.outcome == "ok" or observation.warnings:
+        found["warnings"] = Reading(_warnings(observation))
+    return Judgement(found, _readings(observation, states))
+
+
+def precisions(axes: Mapping[str, str], made: Pass) -> list[str]:
+    """The dtypes the output may have been computed in, finest first: its own, and the cell's.
+
+    A closed form that holds in the finer one needs no more doubt; autocast and policies often compute finer
+    than they are named.
+    """
+    return sorted({made.output_dtype or axes["dtype"], axes["dtype"].removeprefix("mixed_")}, key=unit)
+
+
+def _of_output(
+    observation: Observation, layer: Layer, axes: Mapping[str, str], states: Mapping[str, State], first: Pass
+) -> dict[str, Reading]:
+    """Facts that the output and the input gradient show."""
+    step = _step(observation, "first", "first")
+    if step is None:
+        return {}
+    found: dict[str, Reading] = {}
+    for dtype in precisions(axes, first):
+        found = _of_step(observation, layer, axes["execution"], states, step, dtype)
+        if EXPLAINED & {reading.value for reading in found.values()}:
+            break
+    if not first.has_gradient or layer.family == "embedding":
+        found.pop("input_gradient", None)  # none was asked for; integers have none
+    found["stochastic"] = _stochastic(observation, found, first, precisions(axes, first)[-1])
+    before, after = observation.inference.get("before"), observation.inference.get("after")
+    if before is not None and after is not None:
+        found["inference_output"] = Reading("no" if np.array_equal(before, after, equal_nan=True) else "yes")
+    return found
+
+
+def _of_step(
+    observation: Observation, layer: Layer, execution: str, states: Mapping[str, State], step: Step, dtype: str
+) -> dict[str, Reading]:
+    """Facts of the closed forms of the layer's family, computed in `dtype`."""
+    start = states["start"]
+    if layer.family in ("batch_norm", "sample_norm") and step.x.shape == step.y.shape:
+        after = states.get("first", start)
+        return normalisation.facts(layer.name, step, start, after, dtype, execution in DELAYED)
+    found = {"normalised_by": Reading("not_applicable")}
+    if layer.family == "dropout":
+        others = [_step(observation, "second", "second"), _step(observation, "repeat", "first")]
+        found.update(chance.facts(layer.name, step, [each for each in others if each is not None], dtype))
+    elif layer.family == "linear":
+        found.update(linear.facts(step.x, step.y, step.arriving, step.gradient, start, dtype))
+    else:
+        found["input_gradient"] = normalisation.plain_gradient(step.gradient)
+    return found
+
+
+def _step(observation: Observation, name: str, batch: str) -> Step | None:
+    made = observation.passes.get(name)
+    if made is None or made.output is None:
+        return None
+    gradient = None if made.input_gradient is None else _float(made.input_gradient)
+    sample = observation.sample
+    return Step(_float(sample[batch]), _float(made.output), _float(sample[f"{batch}_weights"]), gradient)
+
+
+def _stochastic(observation: Observation, found: Mapping[str, Reading], first: Pass, dtype: str) -> Reading:
+    """From the same step made twice; without that, `no` where a closed form explains the output."""
+    repeat = observation.passes.get("repeat")
+    if repeat is not None and repeat.output is not None and first.output is not None:
+        one, other = _float(first.output), _float(repeat.output)
+        if not one.size:
+            return Reading("undecided")
+        scale = float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
+        same = np.allclose(one, other, rtol=0, atol=tolerance(dtype) * scale, equal_nan=True)
+        return Reading("no" if same else "yes")
+    explained = EXPLAINED & {reading.value for reading in found.values()}
+    return Reading("no" if explained else "undecided")
+
+
+def _descriptions(observation: Observation, first: Pass) -> dict[str, Reading]:
+    """Counts, dtypes, order and flags, as the framework states them."""
+    found: dict[str, Reading] = {}
+    if first.output_dtype:
+        found["output_dtype"] = Reading(first.output_dtype)
+    found.update({name: Reading(count) for name, count in observation.counts.items()})
+    if observation.weight_order:
+        found["weight_order"] = Reading(" ".join(observation.weight_order))
+    if observation.flags is not None:
+        for name, flags in (
+            ("mode_after", observation.flags.mode),
+            ("trainable_after", observation.flags.trainable),
+        ):
+            if flags:
+                found[name] = Reading(_flags(flags))
+    return found
+
+
+def _flags(flags: Mapping[str, bool]) -> str:
+    words = {True: "yes", False: "no"}
+    if list(flags) == ["layer"]:
+        return words[flags["layer"]]
+    return " ".join(f"{name}={words[value]}" for name, value in flags.items())
+
+
+def _warnings(observation: Observation) -> str:
+    """Categories and first lines, each once, sorted, without addresses and paths."""
+    seen = {f"{each.category}: {_normalised(each.message)}" for each in observation.warnings}
+    return "; ".join(sorted(seen)) or "none"
+
+
+def _normalised(message: str) -> str:
+    return re.sub(r"0x[0-9a-f]+|(/[\w.+-]+){2,}", "…", message)[:200]
+
+
+def _readings(observation: Observation, states: Mapping[str, State]) -> dict[str, Any]:
+    """The state before, after the first and after the second step, where it is small; where an auxiliary failed."""
+    readings: dict[str, Any] = {}
+    for slot in observation.slots:
+        values = {
+            moment: states[moment][slot].tolist()
+            for moment in ("start", "first", "second")
+            if slot in states.get(moment, {}) and states[moment][slot].size <= LARGEST_READING
+        }
+        if values:
+            readings[slot] = values
+    if observation.not_measured:
+        readings["not_measured"] = dict(observation.not_measured)
+    return readings
+
+
+def _floats(state: Mapping[str, Any]) -> dict[str, Array]:
+    return {slot: _float(array) for slot, array in state.items()}
+
+
+def _float(array: Any) -> Array:
+    return np.asarray(array, dtype=np.float64)

@@ -1,0 +1,130 @@
+"""Boolean rules of a truth table: the shortest rule of `training` and `trainable` that a fact obeys.
+
+A rule is found from measured cells in which `training` is true or false and all four combinations
+were decided. Cells in which it was not given have a line of their own: what they act as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bnmatrix.axes import AXES
+from bnmatrix.conditions import boxes
+from bnmatrix.facts import SLOT_VALUES
+from bnmatrix.matrix import CellResult, Default, Law, Value
+
+ROWS = (("true", "true"), ("true", "false"), ("false", "true"), ("false", "false"))
+"""(training, trainable), in the order of the truth tables below."""
+
+RULES: dict[tuple[bool, ...], str] = {
+    (True, True, True, True): "always",
+    (False, False, False, False): "never",
+    (True, True, False, False): "training",
+    (True, False, True, False): "trainable",
+    (False, False, True, True): "not training",
+    (False, True, False, True): "not trainable",
+    (True, False, False, False): "training and trainable",
+    (True, True, True, False): "training or trainable",
+    (False, True, False, False): "training and not trainable",
+    (False, False, True, False): "not training and trainable",
+    (False, False, False, True): "not training and not trainable",
+    (False, True, True, True): "not training or not trainable",
+    (True, True, False, True): "training or not trainable",
+    (True, False, True, True): "not training or trainable",
+    (True, False, False, True): "training = trainable",
+    (False, True, True, False): "training != trainable",
+}
+
+MODE_FACTS = ("normalised_by", "moving_mean", "moving_variance", "stochastic", "output_scale")
+"""Facts that the mode decides, whether or not a gradient step is made."""
+
+TOLD = (
+    "gamma", "beta", "moving_mean", "moving_variance", "kernel", "bias", "normalised_by", "input_gradient",
+    "stochastic", "power_iteration_vector", "inference_output",
+)  # fmt: skip
+"""Facts for which laws are told."""
+
+PREFERRED = ("updated", "batch", "yes", "through_batch_statistics", "sample")
+"""Of a fact with two values, the one a law is told of; the other is its negation."""
+
+UNDECIDED = ("undecided", "unstable")
+
+
+def laws(cells: Sequence[CellResult]) -> list[Law]:
+    """Every law that `cells` of one target obey, by layer and fact."""
+    found = []
+    for layer in dict.fromkeys(cell.axes["layer"] for cell in cells):
+        own = [cell for cell in cells if cell.axes["layer"] == layer]
+        for fact in TOLD:
+            for value in _values(cell.facts[fact] for cell in own if fact in cell.facts):
+                found += _of_value(layer, own, fact, value)
+    return found
+
+
+def _values(values: Iterable[Value]) -> list[Value]:
+    """The values to tell laws of: of two, the preferred one."""
+    known = list(dict.fromkeys(value for value in values if value not in (*UNDECIDED, "absent", "not_applicable")))
+    if len(known) > 2 and "sample" not in known:
+        return known
+    preferred = [value for value in PREFERRED if value in known]
+    return preferred[:1] or (known[:1] if known != [SLOT_VALUES[1]] else known)
+
+
+def _of_value(layer: str, cells: Sequence[CellResult], fact: str, value: Value) -> list[Law]:
+    """The laws of one value of a fact: one rule everywhere, or one for each part of the other axes."""
+    groups: dict[tuple[str, ...], dict[tuple[str, str], Value | None]] = {}
+    others = [axis for axis in AXES if axis not in ("training", "trainable")]
+    for cell in cells:
+        row = (cell.axes["training"], cell.axes["trainable"])
+        if row in ROWS:
+            groups.setdefault(tuple(cell.axes[axis] for axis in others), {})[row] = cell.facts.get(fact)
+    ruled: dict[tuple[str, ...], str] = {}
+    for key, rows in groups.items():
+        column = [rows.get(row) for row in ROWS]
+        if all(entry is not None and entry not in UNDECIDED for entry in column):
+            ruled[key] = RULES[tuple(entry == value for entry in column)]
+    universe = {key: dict(zip(others, key, strict=True)) for key in ruled}
+    found = []
+    for rule in dict.fromkeys(ruled.values()):
+        for when, _ in boxes(universe, [key for key in ruled if ruled[key] == rule]):
+            found.append(Law(layer=layer, fact=fact, value=value, rule=rule, when=when))
+    return found
+
+
+def defaults(cells: Sequence[CellResult]) -> list[Default]:
+    """What `training` not given acts as, for each layer and execution."""
+    found = []
+    for layer in dict.fromkeys(cell.axes["layer"] for cell in cells):
+        own = [cell for cell in cells if cell.axes["layer"] == layer and cell.outcome == "ok"]
+        for execution in dict.fromkeys(cell.axes["execution"] for cell in own):
+            not_given = [c for c in own if c.axes["execution"] == execution and c.axes["training"] == "default"]
+            if not_given:
+                acts_as = _acts_as(not_given, own)
+                if acts_as is not None:
+                    found.append(Default(layer=layer, execution=execution, acts_as=acts_as))
+    return found
+
+
+def _acts_as(not_given: Sequence[CellResult], cells: Sequence[CellResult]) -> str | None:
+    """The value of `training` whose cells show the same mode facts; None where there is nothing to compare with."""
+    index = {tuple(cell.axes.values()): cell for cell in cells}
+    fits: dict[str, list[bool]] = {"true": [], "false": []}
+    for cell in not_given:
+        for value, verdicts in fits.items():
+            same_way = {**cell.axes, "training": value}
+            by_call = {**same_way, "execution": "call", "context": "direct"}
+            other = index.get(tuple(same_way.values())) or index.get(tuple(by_call.values()))
+            if other is not None:
+                verdicts.append(_same_mode(cell, other))
+    if not fits["true"] or not fits["false"]:
+        return None
+    true, false = all(fits["true"]), all(fits["false"])
+    return {(True, True): "either", (True, False): "true", (False, True): "false", (False, False): "neither"}[true, false]
+
+
+def _same_mode(cell: CellResult, other: CellResult) -> bool:
+    return all(
+        cell.facts[fact] == other.facts[fact]
+        for fact in MODE_FACTS
+        if fact in cell.facts and fact in other.facts and not {cell.facts[fact], other.facts[fact]} & set(UNDECIDED)
+    )

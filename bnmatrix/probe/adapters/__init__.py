@@ -1,0 +1,131 @@
+"""What an adapter must offer. One file here per framework; `REGISTRY` names them.
+
+An `Adapter` speaks for the framework of this process; its `bench` puts one layer, as one cell asks
+for it, on the bench: built, placed in its context, frozen or not. The experiment then drives the
+bench without knowing the framework. Everything that crosses this boundary is numpy, channels last
+and of the framework-neutral layout told at `Bench`.
+"""
+
+# The entry-point-like names of the frameworks that a probe can serve: module:class, imported only
+# in the probe that serves it.
+REGISTRY = {
+    "tf1": "tensorflow1:TensorFlow1",
+    "tf2": "keras3:TensorFlow2",
+    "tf_keras": "keras2:TfKeras",
+    "keras": "keras3:Keras",
+    "torch": "torch:Torch",
+}
+
+
+class Unavailable(Exception):
+    """There is nothing to call in this target (no such layer, context, dtype). Says why, for the reader.
+
+    Only for that: an argument which the framework itself refuses must raise the framework's own error.
+    """
+
+
+class Pass(object):
+    """What one step showed.
+
+    output:          what the layer put out, in the dtype it came in (bfloat16 as float32), channels last
+    output_dtype:    the framework's name of that dtype ("bfloat16")
+    forward:         {slot: array} after the forward and before the gradient step, or None where the
+                     two cannot be told apart (fit)
+    input_gradient:  d loss / d input, or None where the framework gave no gradient
+    has_gradient:    False where the execution takes no gradient at all (predict, evaluate, inference_mode)
+    gradients:       {slot: array} of the parameters the step went over and that had a gradient
+    """
+
+    def __init__(self, output, output_dtype, forward=None, input_gradient=None, has_gradient=True, gradients=None):
+        self.output = output
+        self.output_dtype = output_dtype
+        self.forward = forward
+        self.input_gradient = input_gradient
+        self.has_gradient = has_gradient
+        self.gradients = gradients or {}
+
+
+class Bench(object):
+    """One layer, ready to be examined.
+
+    Slots are named by the vocabulary of layers.json; further state of the layer goes by the
+    framework's own name. Layouts: channels last; a `kernel` of dense and conv (kernel size 1) is
+    (in, out), of an embedding (rows, features); everything else as the framework has it.
+    """
+
+    def slots(self):
+        """{slot: {"name": the framework's own name, "dtype": as stored, "trainable": its own flag or None}}, in order."""
+        raise NotImplementedError
+
+    def read(self):
+        """{slot: array}: copies, never aliases (bfloat16 as float32). Random-number state is read too (`seed_state`)."""
+        raise NotImplementedError
+
+    def write(self, values):
+        """Put {slot: array} into the layer in place, without touching flags or optimizer."""
+        raise NotImplementedError
+
+    def step(self, inputs, weights):
+        """One step as the cell's execution makes it, with loss = sum(weights * output); see `experiment.RATE`.
+
+        Plain SGD by hand over the trainable list of the outermost object; predict, evaluate and
+        inference_mode make the forward only. Returns a `Pass`.
+        """
+        raise NotImplementedError
+
+    def infer(self, inputs):
+        """The layer's output in inference mode, by a direct call, whatever the cell says. Leaves the mode flags as they were."""
+        raise NotImplementedError
+
+    def train_once(self, inputs):
+        """A direct forward in training mode (no gradient step): the reference for `updates_per_step`.
+        Leaves the mode flags as they were."""
+        raise NotImplementedError
+
+    def counts(self):
+        """{"trainable_weights": n, "non_trainable_weights": n, "regularisation_losses": n} of the layer itself."""
+        raise NotImplementedError
+
+    def weight_order(self):
+        """The outermost object's weight list, as ["layer/slot", ...]."""
+        raise NotImplementedError
+
+    def flags(self):
+        """{"mode": {object: bool}, "trainable": {object: bool}}, of "layer" and each enclosing object ("model");
+        "mode" is empty where the framework keeps no mode flag."""
+        raise NotImplementedError
+
+    def close(self):
+        """Free what the bench holds (sessions, graphs)."""
+
+
+class Adapter(object):
+    """The framework of this process. Constructed once, before the handshake; importing it is the cost."""
+
+    def __init__(self, framework, backend, device):
+        """`framework` as in REGISTRY, `backend` of Keras or None, `device` "cpu", "gpu", "cuda:0", "auto"."""
+
+    def versions(self):
+        """{package: version} of the framework and of what it computes with (numpy, keras, tensorflow, ...)."""
+        raise NotImplementedError
+
+    def devices(self):
+        """Names of the devices there are: ["cpu"], ["cpu", "cuda:0"]."""
+        raise NotImplementedError
+
+    def device(self):
+        """The one that cells run on; raises `Unavailable` where the device asked for is absent."""
+        raise NotImplementedError
+
+    def bench(self, cell, shape, options):
+        """The `Bench` for `cell` ({axis: value}, values as text) and inputs of `shape`.
+
+        `options` holds constructor options in the framework-neutral names of a scenario's [given]
+        ("momentum": the share of the new statistic is 1 - momentum as Keras has it, "epsilon", "rate",
+        "units"). Raises `Unavailable`, or whatever the framework raises.
+        """
+        raise NotImplementedError
+
+    def seed(self, seed):
+        """Seed the framework's own random numbers."""
+        raise NotImplementedError

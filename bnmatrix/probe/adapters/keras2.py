@@ -1,0 +1,145 @@
+"""Keras 2 in TF 2's eager mode (`tf_keras`, and `tf.keras` of TensorFlow 2.0 to 2.15), and what is
+TensorFlow's own under both Keras: `TensorFlowEngine` makes the step by hand with a GradientTape.
+"""
+import random
+
+import numpy as np
+
+from . import Adapter
+from .keras_common import RATE, Devices, Engine, KerasBench, helpers, new_numpy
+
+
+def raw(variable):
+    """The tf.Variable of a variable of either Keras."""
+    return variable if hasattr(variable, "assign_sub") and hasattr(variable, "read_value") else variable.value
+
+
+class TensorFlowEngine(Engine):
+    """Tensors and steps by hand, eager or in a tf.function."""
+
+    def __init__(self, tf):
+        self.tf = tf
+
+    def tensor(self, array, dtype):
+        return self.tf.cast(self.tf.constant(array), dtype)
+
+    def numpy(self, value):
+        return new_numpy(value if isinstance(value, np.ndarray) else value.numpy())
+
+    def batch(self, inputs, targets=None):
+        # One tensor is one batch: a tenth of the time that Keras's adapter for arrays takes.
+        return (self.tf.data.Dataset.from_tensors(inputs if targets is None else (inputs, targets)),), {}
+
+    def loss(self, y_true, y_pred):
+        tf = self.tf
+        wide = tf.float64 if y_pred.dtype == tf.float64 else tf.float32
+        return tf.reduce_sum(tf.cast(y_true, wide) * tf.cast(y_pred, wide))
+
+    def stepper(self, bench, compiled):
+        tf = self.tf
+        trained = [raw(variable) for variable in bench.trained()]
+        state = {slot: raw(variable) for slot, variable in bench.state().items()}
+
+        def step(inputs, weights):
+            with tf.GradientTape() as tape:
+                if inputs.dtype.is_floating:
+                    tape.watch(inputs)
+                output = bench.forward(inputs)
+                loss = tf.reduce_sum(weights * tf.cast(output, weights.dtype))
+            forward = {slot: tf.identity(variable) for slot, variable in state.items()}
+            sources = trained + ([inputs] if inputs.dtype.is_floating else [])
+            gradients = [None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(loss, sources)]
+            for variable, gradient in zip(trained, gradients):
+                if gradient is not None:
+                    variable.assign_sub(RATE * gradient)
+            at_input = gradients[len(trained)] if inputs.dtype.is_floating else None
+            return output, forward, gradients[:len(trained)], at_input
+
+        # Autograph has nothing to convert here: the mode is a Python bool.
+        return tf.function(step, autograph=False) if compiled else step
+
+
+class Keras2Bench(KerasBench):
+    """A layer of Keras 2."""
+
+    def variables(self):
+        found = [(variable.name, variable) for variable in self.layer.weights]
+        for part in self.layer._flatten_layers():
+            # Kept out of `weights` by Keras, for the sake of old checkpoints.
+            generator = getattr(getattr(part, "_random_generator", None), "_generator", None)
+            if generator is not None:
+                found.append(("seed_state", generator.state))
+        return found
+
+    def mode(self, training):
+        # Keras 2 refuses the argument where the layer has none.
+        return {"training": training} if self.layer._expects_training_arg else {}
+
+
+class TensorFlowAdapter(Adapter):
+    """Any Keras on TensorFlow in eager mode. Subclasses say which `keras` it is and how a bench is made."""
+
+    bench_class = Keras2Bench
+    lacking = {}
+
+    def __init__(self, framework, backend, device):
+        import tensorflow as tf
+
+        self.tf = tf
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        config = tf.config if hasattr(tf.config, "list_physical_devices") else tf.config.experimental
+        gpus = config.list_physical_devices("GPU")
+        self._devices = Devices(device, len(gpus))
+        # What is not to be used is hidden: then every op, of Keras's trainer too, lands where it should.
+        config.set_visible_devices([gpus[each] for each in self._devices.visible], "GPU")
+        self.engine = TensorFlowEngine(tf)
+        self.keras = self.find_keras()
+        self.label = "Keras %s" % self.keras_version()
+        self.shift_class, self.recorder_class = helpers(self.keras)
+
+    def find_keras(self):
+        """The module of this Keras."""
+        raise NotImplementedError
+
+    def keras_version(self):
+        """Its version."""
+        return getattr(self.keras, "__version__", None) or self.keras.version()
+
+    def versions(self):
+        return {"tensorflow": self.tf.__version__, "keras": self.keras_version(), "numpy": np.__version__}
+
+    def devices(self):
+        return self._devices.names
+
+    def device(self):
+        return self._devices.chosen()
+
+    def bench(self, cell, shape, options):
+        return self.bench_class(self, cell, shape, options)
+
+    def seed(self, seed):
+        # Python's generator too: Keras 2 draws the seeds of its layers from it.
+        random.seed(seed)
+        np.random.seed(seed)
+        self.tf.random.set_seed(seed)
+
+
+class TfKeras(TensorFlowAdapter):
+    """`tf_keras`, the package that carries Keras 2 on."""
+
+    def find_keras(self):
+        import tf_keras
+
+        return tf_keras
+
+    def versions(self):
+        found = super().versions()
+        return {"tf_keras" if name == "keras" else name: version for name, version in found.items()}
+
+
+class LegacyTfKeras(TensorFlowAdapter):
+    """`tf.keras` where it is Keras 2."""
+
+    def find_keras(self):
+        return self.tf.keras

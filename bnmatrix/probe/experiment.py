@@ -1,0 +1,143 @@
+"""The experiment, written once for every framework: one layer, two steps, everything recorded.
+
+1. Build the layer; put known, distinct, non-trivial values into every slot.
+2. One step on a first batch: state before, after the forward, after the gradient step.
+3. The output in inference mode before and after that step.
+4. A second step, on another batch: does the second update take in as much as the first did.
+5. From the same start: the first step again where chance may play a part, and one direct call in
+   training mode as the measure of a single update.
+
+It records and judges nothing. What was measured before an exception is kept.
+"""
+import warnings as warnings_module
+
+import numpy as np
+
+from . import inputs
+from .adapters import Unavailable
+
+RATE = 0.0625  # of the gradient step by hand; a power of two, so that it divides exactly
+UNWRITTEN = ("seed_state",)  # writing a random state back would repeat the draw
+
+
+def observe(adapter, cell, seed, given=None):
+    """Run the experiment for `cell` ({axis: value}) and return the observation, a dict of plain values and arrays.
+
+    The outcome is that of building the layer and of the first step. What serves only to measure (inference
+    outputs, second step, repeat, reference) may fail by itself: it is then named in `not_measured`.
+    """
+    given = given or {}
+    record = {"outcome": "ok", "stage": "build", "states": {}, "passes": {}, "inference": {}, "not_measured": {}}
+    bench = None
+    with warnings_module.catch_warnings(record=True) as caught:
+        warnings_module.simplefilter("always")
+        try:
+            record["sample"] = sample_of(cell, seed, given)
+            adapter.seed(seed)
+            bench = adapter.bench(cell, record["sample"]["first"].shape, given.get("options", {}))
+            _experiment(bench, cell, seed, given, record)
+        except Unavailable as reason:
+            record["outcome"] = "unavailable"
+            record["reason"] = str(reason)
+        except Exception as error:  # whatever a framework raises is the finding
+            record["outcome"] = "raised"
+            record["exception"] = {"type": type(error).__name__, "message": first_line(error)}
+            if record["stage"] == "first step":
+                # Even a forward that raises may have changed state.
+                _try(record, "state after the exception", lambda: record["states"].update(first=bench.read()))
+        finally:
+            if bench is not None:
+                bench.close()
+    record["warnings"] = [
+        {"category": each.category.__name__, "message": first_line(each.message)} for each in caught
+    ]
+    return record
+
+
+def _experiment(bench, cell, seed, given, record):
+    sample, states, passes, inference = (record[part] for part in ("sample", "states", "passes", "inference"))
+    record["slots"] = bench.slots()
+    bench.write(known_values(bench.read(), seed, given.get("state", {})))
+    states["start"] = bench.read()
+
+    _try(record, "inference before", lambda: inference.update(before=bench.infer(sample["inference"])))
+    restore(bench, states["start"])  # some layers change state even there
+
+    record["stage"] = "first step"
+    passes["first"] = recorded(bench.step(sample["first"], sample["first_weights"]))
+    states["first"] = bench.read()
+    record["stage"] = "after the step"
+    record["counts"] = bench.counts()
+    record["weight_order"] = bench.weight_order()
+    record["flags"] = bench.flags()
+
+    _try(record, "inference after", lambda: inference.update(after=bench.infer(sample["inference"])))
+    restore(bench, states["first"])
+
+    def second_step():
+        passes["second"] = recorded(bench.step(sample["second"], sample["second_weights"]))
+        states["second"] = bench.read()
+
+    _try(record, "second step", second_step)
+
+    if inputs.LAYERS[cell["layer"]]["chance"] or cell["execution"] == "call":
+        restore(bench, states["start"])
+        _try(record, "repeat", lambda: passes.update(
+            repeat=recorded(bench.step(sample["first"], sample["first_weights"]))))
+
+    def reference():
+        bench.train_once(sample["first"])
+        states["reference"] = bench.read()
+
+    restore(bench, states["start"])
+    _try(record, "reference", reference)
+    record["stage"] = "done"
+
+
+def _try(record, what, measure):
+    """Make an auxiliary measurement; note it where it fails."""
+    try:
+        measure()
+    except Exception as error:
+        record["not_measured"][what] = "%s: %s" % (type(error).__name__, first_line(error))
+
+
+def known_values(state, seed, given):
+    """Known values for every slot of `state`, those of `given` ({slot: numbers}) before generated ones."""
+    known = {
+        slot: inputs.parameter(slot, array.shape, seed) for slot, array in state.items() if slot not in UNWRITTEN
+    }
+    known.update({slot: np.asarray(values, dtype=np.float64) for slot, values in given.items()})
+    return known
+
+
+def sample_of(cell, seed, given):
+    """The batches and loss weights of one observation, by name."""
+    layer, rank = cell["layer"], int(cell["rank"])
+    shape = inputs.input_shape(layer, rank, cell["batch"])
+    sample = {}
+    for which in ("first", "second", "inference"):
+        if "input" in given:
+            sample[which] = np.asarray(given["input"], dtype=np.float64)
+        else:
+            sample[which] = inputs.batch(layer, shape, seed, which)
+    for which in ("first", "second"):
+        output = inputs.output_shape(layer, sample[which].shape)
+        sample[which + "_weights"] = inputs.loss_weights(output, seed, which)
+    return sample
+
+
+def restore(bench, state):
+    """Put a snapshot back, random-number state excepted."""
+    bench.write({slot: array for slot, array in state.items() if slot not in UNWRITTEN})
+
+
+def recorded(made):
+    """A `Pass` as plain data."""
+    return dict(vars(made))
+
+
+def first_line(message):
+    """The first line of a message, without what changes from run to run (addresses)."""
+    lines = str(message).strip().splitlines() or [""]
+    return lines[0][:300]

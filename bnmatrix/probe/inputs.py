@@ -1,0 +1,119 @@
+"""Deterministic inputs and parameters: the same in every framework, version and dtype.
+
+Everything is channels-last, of 4 channels, with 6 values a channel in a normal batch: the biased,
+unbiased and twice-unbiased variance then lie 20 % apart. Values are rounded to what bfloat16 can
+hold, so a layer of any dtype receives exactly these numbers. Batch statistics and moving ones lie
+far apart in every channel; channel 0 has a variance below 0.01, which makes an epsilon of 1e-5 visible.
+"""
+import json
+import os
+
+import numpy as np
+
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "layers.json")) as file:
+    LAYERS = json.load(file)  # read by the host side too: what each layer is, said once
+
+CHANNELS = 4
+UNITS = 3  # what dense, conv and the recurrent layers put out
+VOCABULARY = 5
+WIDE = 256  # channels of the layers with chance: enough elements to tell a rate
+
+# One entry a channel. Distinct, so that a channel taken for another shows.
+_MEANS = np.array([0.25, -1.5, 3.0, -0.75])
+_DEVIATIONS = np.array([0.0625, 0.5, 1.0, 2.0])
+_MOVING_MEANS = np.array([-0.5, 1.25, -2.0, 1.5])
+_MOVING_VARIANCES = np.array([0.0025, 0.9, 0.3, 11.0])
+_GAMMAS = np.array([1.5, 0.625, 2.0, 0.8])
+_BETAS = np.array([0.3, -0.7, 1.1, -1.3])
+
+# (samples, then positions) of a batch by rank; the channels follow.
+_SHAPES = {
+    "normal": {2: (6,), 3: (3, 2), 4: (3, 1, 2), 5: (3, 1, 2, 1)},
+    "one_sample": {2: (1,), 3: (1, 6), 4: (1, 3, 2), 5: (1, 3, 2, 1)},
+    "one_value": {2: (1,), 3: (1, 1), 4: (1, 1, 1), 5: (1, 1, 1, 1)},
+    "empty": {2: (0,), 3: (0, 2), 4: (0, 1, 2), 5: (0, 1, 2, 1)},
+}
+
+
+def representable(values):
+    """`values` (float64) rounded toward zero to what bfloat16 holds: exact in every float dtype
+    but float16, whose narrower range these magnitudes do not leave."""
+    bits = np.asarray(values, dtype=np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    return bits.view(np.float32).astype(np.float64)
+
+
+def generator(*key):
+    """A `RandomState` that depends on the words and numbers of `key` alone (its streams are frozen across numpy)."""
+    seed = 0
+    for character in " ".join(str(part) for part in key):
+        seed = (seed * 131 + ord(character)) % (2 ** 32)
+    return np.random.RandomState(seed)
+
+
+def input_shape(layer, rank, batch):
+    """The shape of the layer's input, channels last. Embeddings take (samples, positions) of integers."""
+    if layer == "embedding":
+        return _SHAPES[batch][3]
+    return _SHAPES[batch][rank] + (WIDE if LAYERS[layer]["family"] == "dropout" else CHANNELS,)
+
+
+def output_shape(layer, shape):
+    """The shape of what the layer makes of an input of `shape`; recurrent layers give their last step."""
+    if layer in ("dense", "conv", "spectral_norm", "weight_norm"):
+        return shape[:-1] + (UNITS,)
+    if layer == "embedding":
+        return shape + (CHANNELS,)
+    if layer in ("lstm", "gru"):
+        return (shape[0], UNITS)
+    return shape
+
+
+def batch(layer, shape, seed, which):
+    """The batch named `which` ("first", "second", "inference") as float64, or int64 for embeddings."""
+    random = generator("batch", layer, len(shape), seed, which)
+    if layer == "embedding":
+        count = int(np.prod(shape))
+        # Every row is looked up but the last, so that "not looked up" shows too.
+        return (random.permutation(max(count, VOCABULARY - 1)) % (VOCABULARY - 1))[:count].reshape(shape).astype(np.int64)
+    channels = shape[-1]
+    count = int(np.prod(shape[:-1]))
+    noise = random.standard_normal((count, channels))
+    if count > 1:
+        noise = (noise - noise.mean(axis=0)) / noise.std(axis=0)
+    # The second batch lies elsewhere: two updates by one batch could not be told from one.
+    shift = {"first": 1.0, "second": -1.5, "inference": 0.5}[which]
+    spread = random.uniform(0.8, 1.25, channels)
+    values = cycle(_MEANS, channels) * shift * random.uniform(0.85, 1.15, channels)
+    values = values + noise * cycle(_DEVIATIONS, channels) * spread
+    if LAYERS[layer]["family"] == "sample_norm":
+        values[: count // shape[0] if count else 0] /= 64.0  # one sample of small variance: it shows the epsilon
+    return representable(values.reshape(shape))
+
+
+def loss_weights(shape, seed, which):
+    """The fixed random weighting of the output that the loss sums: no gradient vanishes by accident."""
+    random = generator("loss", shape, seed, which)
+    return representable(random.uniform(0.25, 1.0, shape) * random.choice([-1.0, 1.0], shape))
+
+
+def parameter(slot, shape, seed):
+    """Known, distinct, non-trivial values for a slot of `shape`, as float64."""
+    random = generator("parameter", slot, shape, seed)
+    jitter = random.uniform(0.9, 1.1, shape)
+    size = shape[-1] if shape else 1
+    base = {
+        "gamma": _GAMMAS, "beta": _BETAS, "moving_mean": _MOVING_MEANS, "moving_variance": _MOVING_VARIANCES,
+    }.get(slot)
+    if slot == "num_batches_tracked":
+        return np.full(shape, 3.0)
+    if base is not None:
+        return representable(cycle(base, size) * jitter)
+    values = random.uniform(0.25, 1.0, shape) * random.choice([-1.0, 1.0], shape)
+    if slot == "power_iteration_vector":
+        values = values / np.sqrt((values ** 2).sum())
+    return representable(values)
+
+
+def cycle(values, count):
+    """`values`, repeated until there are `count` of them."""
+    return np.resize(values, count)

@@ -1,0 +1,284 @@
+"""Scenario files and the cells they select: what to run.
+
+A scenario is TOML:
+
+    title = "..."            question = "..."         source = "..."       (source: where the question comes from)
+    frameworks = ["tf1"]     the targets it is about; any, where none is named
+
+    [[product]]              cells: every combination of these values, every other axis at its default ...
+    training = [true, false]
+    exclude = [{training = true, rank = 4}]           ... less those that match one of these
+
+    [given]                  the reader's own numbers in place of generated ones (optional)
+    input = [[...]]
+    state = {gamma = [...]}
+    options = {momentum = 0.99}
+
+    [[expect]]               what somebody says of the cells that match `where`
+    says = "..."
+    frameworks = ["tf2"]
+    where = {training = true, trainable = false}
+    facts = {normalised_by = "moving"}                 a list: any of these
+    measured = {moving_mean = [0.0325, ...]}           state after the first step, within 1e-6 relative
+    source = "..."
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bnmatrix.axes import AXES, Cell, check_value, is_sensible, make_cell
+from bnmatrix.errors import UsageError, unknown
+from bnmatrix.facts import FACTS
+from bnmatrix.layers import layers
+from bnmatrix.target import FAMILIES, Family
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Values = dict[str, tuple[str, ...]]
+"""{axis: values}, as text."""
+
+
+class Product(msgspec.Struct, frozen=True):
+    """Every combination of `values`, less what matches an entry of `exclude`."""
+
+    values: Values
+    exclude: tuple[Values, ...] = ()
+
+
+class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers that replace the generated ones: the input batch, the state of slots, constructor options."""
+
+    input: list[Any] | None = None
+    state: dict[str, list[float]] = {}
+    options: dict[str, float] = {}
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """What somebody says of the cells that match `where`, in `frameworks` (empty: in any)."""
+
+    says: str
+    where: Values
+    facts: dict[str, tuple[str, ...]] = {}
+    measured: dict[str, list[float]] = {}
+    frameworks: tuple[str, ...] = ()
+    source: str | None = None
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """A scenario file, validated."""
+
+    name: str
+    title: str
+    products: tuple[Product, ...]
+    question: str = ""
+    source: str = ""
+    frameworks: tuple[str, ...] = ()
+    given: Given | None = None
+    expect: tuple[Expectation, ...] = ()
+
+
+def folder() -> Path:
+    """Where the shipped scenarios lie: in the installed package, or beside it in a checkout."""
+    packaged = Path(__file__).parent / "scenarios"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "scenarios"
+
+
+def names() -> list[str]:
+    """The shipped scenarios, `core` first."""
+    found = sorted(path.stem for path in folder().glob("*.toml"))
+    return sorted(found, key=lambda name: name != "core")
+
+
+def find(name: str) -> Scenario:
+    """The shipped scenario `name`, or the one in the file of that path. Raises UsageError."""
+    path = Path(name)
+    if path.suffix == ".toml" or path.parent != Path("."):
+        return load(path)
+    if name not in names():
+        raise unknown("scenario", name, names())
+    return load(folder() / f"{name}.toml")
+
+
+def load(path: Path) -> Scenario:
+    """Read and validate a scenario file. Raises UsageError that names file, line and nearest match."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text: {error.reason}") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    return _Reader(path, text).scenario(data)
+
+
+class _Reader:
+    """Turns parsed TOML into a `Scenario`; remembers the text, to name the line of a mistake."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines()
+
+    def where(self, word: str) -> str:
+        """'file:line: ' of the first line that has `word` as a key or a value, comments apart."""
+        sought = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
+        for number, line in enumerate(self.lines, 1):
+            if sought.search(line.partition("#")[0]):
+                return f"{self.path}:{number}: "
+        return f"{self.path}: "
+
+    def fields(self, data: Any, struct: type[msgspec.Struct] | tuple[str, ...], what: str) -> dict[str, Any]:
+        """`data`, if it is a table that has only known fields."""
+        if not isinstance(data, dict):
+            raise UsageError(f"{self.path}: {what} must be a table")
+        known = struct if isinstance(struct, tuple) else struct.__struct_fields__
+        for key in data:
+            if key not in known:
+                raise unknown(f"field of {what}", key, tuple(known), self.where(key))
+        return data
+
+    def scenario(self, data: dict[str, Any]) -> Scenario:
+        known = ("title", "question", "source", "frameworks", "product", "given", "expect")
+        self.fields(data, known, "the scenario")
+        if "title" not in data or not data.get("product"):
+            raise UsageError(f"{self.path}: a scenario needs a title and at least one [[product]]")
+        return Scenario(
+            name=self.path.stem,
+            title=self.text(data, "title"),
+            question=self.text(data, "question"),
+            source=self.text(data, "source"),
+            frameworks=self.frameworks(data),
+            products=tuple(self.product(entry) for entry in self.tables(data, "product")),
+            given=self.given(data["given"]) if "given" in data else None,
+            expect=tuple(self.expectation(entry) for entry in self.tables(data, "expect")),
+        )
+
+    def tables(self, data: dict[str, Any], field: str) -> list[Any]:
+        found = data.get(field, [])
+        if not isinstance(found, list):
+            raise UsageError(f"{self.where(field)}{field} is written [[{field}]], as often as needed")
+        return found
+
+    def text(self, data: dict[str, Any], field: str) -> str:
+        found = data.get(field, "")
+        if not isinstance(found, str):
+            raise UsageError(f"{self.where(field)}{field} must be text")
+        return found
+
+    def frameworks(self, data: dict[str, Any]) -> tuple[str, ...]:
+        found = data.get("frameworks", [])
+        if not isinstance(found, list):
+            raise UsageError(f"{self.where('frameworks')}frameworks must be a list")
+        for name in found:
+            if name not in FAMILIES:
+                raise unknown("framework", str(name), list(FAMILIES), self.where(str(name)))
+        return tuple(found)
+
+    def product(self, data: Any) -> Product:
+        self.fields(data, ("exclude", *AXES), "[[product]]")
+        values = {axis: self.values(axis, found) for axis, found in data.items() if axis != "exclude"}
+        exclude = data.get("exclude", [])
+        if not isinstance(exclude, list):
+            raise UsageError(f"{self.where('exclude')}exclude must be a list of tables")
+        return Product(values, tuple(self.selection(entry, "exclude") for entry in exclude))
+
+    def selection(self, data: Any, what: str) -> Values:
+        """{axis: values} of a `where` or an `exclude`."""
+        self.fields(data, tuple(AXES), what)
+        return {axis: self.values(axis, found) for axis, found in data.items()}
+
+    def values(self, axis: str, found: Any) -> tuple[str, ...]:
+        words = tuple(as_text(value) for value in (found if isinstance(found, list) else [found]))
+        for word in words:
+            check_value(axis, word, self.where(word))
+        return words
+
+    def given(self, data: Any) -> Given:
+        self.fields(data, Given, "[given]")
+        try:
+            return msgspec.convert(data, Given)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{self.where('given')}[given]: {error}") from error
+
+    def expectation(self, data: Any) -> Expectation:
+        self.fields(data, Expectation, "[[expect]]")
+        facts = self.fields(data.get("facts", {}), tuple(FACTS), "facts")
+        if not data.get("says") or not (facts or data.get("measured")):
+            raise UsageError(f"{self.where('expect')}an [[expect]] needs `says`, and `facts` or `measured`")
+        return Expectation(
+            says=self.text(data, "says"),
+            where=self.selection(data.get("where", {}), "where"),
+            facts={
+                name: tuple(as_text(value) for value in (found if isinstance(found, list) else [found]))
+                for name, found in facts.items()
+            },
+            measured=msgspec.convert(data.get("measured", {}), dict[str, list[float]]),
+            frameworks=self.frameworks(data),
+            source=self.text(data, "source") or None,
+        )
+
+
+def as_text(value: object) -> str:
+    """A TOML value as the text that axes and facts are written in: true, 2, 0.01, fit."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def cells(
+    scenario: Scenario, family: Family, chosen_layers: tuple[str, ...] = (), overrides: Mapping[str, tuple[str, ...]] = {}
+) -> list[Cell]:
+    """The cells of `scenario` for a target of `family`, in the scenario's order, each once.
+
+    `chosen_layers` replaces its layers and `overrides` its values of an axis: what is asked for by name is
+    kept even where the target can only answer `unavailable`. The scenario's own values are narrowed
+    to what the target and the layer have.
+    """
+    found: dict[Cell, None] = {}
+    for product in scenario.products:
+        own: Values = dict(product.values)
+        if chosen_layers:
+            own["layer"] = chosen_layers
+        for layer in own.pop("layer", ("batch_norm",)):
+            values = {**_narrowed(own, layer, family), **overrides}
+            for axes in _combinations({"layer": (layer,), **values}):
+                cell = make_cell(axes)
+                if is_sensible(cell.axes) and not any(matches(cell.axes, entry) for entry in product.exclude):
+                    found[cell] = None
+    return list(found)
+
+
+def _narrowed(values: Values, layer: str, family: Family) -> Values:
+    """`values`, less the ranks that `layer` does not take and the ways that `family` does not have."""
+    has = {
+        "rank": tuple(str(rank) for rank in layers()[layer].ranks),
+        "execution": family.executions,
+        "api": family.apis,
+    }
+    narrowed = {}
+    for axis, found in values.items():
+        kept = tuple(value for value in found if axis not in has or value in has[axis])
+        if kept:
+            narrowed[axis] = kept
+    return narrowed
+
+
+def _combinations(values: Mapping[str, Iterable[str]]) -> Iterator[dict[str, str]]:
+    for combination in itertools.product(*values.values()):
+        yield dict(zip(values, combination, strict=True))
+
+
+def matches(axes: Mapping[str, str], selection: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether a cell's `axes` have one of the values of each axis of `selection`."""
+    return all(axes[axis] in values for axis, values in selection.items())
