@@ -175,7 +175,7 @@ def why_not_comparable(
             return f"{name} has no such cell"
         if cell.outcome not in MEASURED:
             return f"{name}: {cell.reason or cell.outcome}"
-    if old and new and old.outcome == new.outcome == "ok" and not comparable_facts(old, new):
+    if old and new and old.outcome == new.outcome == "ok" and comparable_facts(old, new) == ["outcome"]:
         return "no fact was decided on both sides"
     return None
 

@@ -35,8 +35,9 @@ def boxes(universe: Mapping[Key, Axes], chosen: Sequence[Key]) -> list[tuple[Whe
     for axis, values in box.items():
         if len(values) > 1:
             parts = [[key for key in chosen if universe[key][axis] == value] for value in values]
+            covers = [(_box(universe, part), len(part)) for part in parts]
             strangers = sum(
-                sum(_meets(axes, _box(universe, part)) for axes in universe.values()) - len(part) for part in parts
+                sum(_meets(axes, cover) for axes in universe.values()) - size for cover, size in covers
             )
             splits.append((strangers, len(parts), axis, parts))
     _, _, _, best = min(splits, key=lambda split: split[:3])
@@ -49,8 +50,9 @@ def _box(universe: Mapping[Key, Axes], keys: Sequence[Key]) -> When:
 
 
 def _shortest(universe: Mapping[Key, Axes], box: When, size: int) -> When:
-    """`box` without the axes that it can do without."""
-    for axis in list(box):
+    """`box` without the axes that it can do without: the last first, so that of `execution` and the `context`
+    that comes with it the telling one stays."""
+    for axis in reversed(list(box)):
         without = {name: values for name, values in box.items() if name != axis}
         if sum(_meets(axes, without) for axes in universe.values()) == size:
             box = without

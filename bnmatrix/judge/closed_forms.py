@@ -109,7 +109,8 @@ def explains(statistics: Statistics, x: Array, y: Array, gamma: Array, beta: Arr
     z = x - statistics.mean
     slope, rest = gamma * z, y - beta
     power = (slope**2).sum(over, keepdims=True)
-    visible = power > 0
+    # A group of equal numbers has no deviation but that of rounding its mean.
+    visible = power > (unit("float64") * np.abs(gamma * x).max(initial=0.0)) ** 2 * x.size
     scale = np.where(visible, (slope * rest).sum(over, keepdims=True) / np.where(visible, power, 1.0), 0.0)
     # What was added up to make an element: it bounds the rounding error.
     terms = np.abs(beta) + np.abs(y) + np.abs(gamma * scale) * (np.abs(x) + np.abs(statistics.mean))

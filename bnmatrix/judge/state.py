@@ -109,7 +109,7 @@ def statistics_facts(
     over = tuple(range(first.ndim - 1))
     for dtype in precisions:
         found = _updates(states, first, second, over, tolerance(dtype, stored))
-        if UNDECIDED not in found.values():
+        if not {"undecided", "other"} & {reading.value for reading in found.values()}:
             break
     return found
 
@@ -127,13 +127,15 @@ def _updates(
             found["variance_estimator"] = variance_estimator(start, after, rate, first.var(over), count, error)
     if "second" in states and rate is not None:
         following = share(after, states["second"], second.mean(over), error)
-        if following is not None:
-            found["next_update_rate"] = _rate(following)
+        found["next_update_rate"] = Reading(0.0, (0.0, 0.0)) if following is None else _rate(following)
     single = share(start, states["reference"], first.mean(over), error) if "reference" in states else None
     found["updates_per_step"] = updates_per_step(states, rate, single)
     return found
 
 
 def _rate(interval: Interval) -> Reading:
-    """A rate of statistics that moved: one that might as well be 0 is not decided."""
+    """A rate of statistics that moved: `other` where the channels have none in common (the mean took in
+    something else than the batch's); one that might as well be 0 is not decided."""
+    if interval[0] > interval[1]:
+        return Reading("other")
     return UNDECIDED if interval[0] <= 0 <= interval[1] else number(interval)

@@ -122,7 +122,7 @@ def sample_of(cell, seed, given):
         else:
             sample[which] = inputs.batch(layer, shape, seed, which)
     for which in ("first", "second"):
-        output = inputs.output_shape(layer, sample[which].shape)
+        output = inputs.output_shape(layer, sample[which].shape, given.get("options", {}).get("units", inputs.UNITS))
         sample[which + "_weights"] = inputs.loss_weights(output, seed, which)
     return sample
 

@@ -5,6 +5,7 @@ unbiased and twice-unbiased variance then lie 20 % apart. Values are rounded to 
 hold, so a layer of any dtype receives exactly these numbers. Batch statistics and moving ones lie
 far apart in every channel; channel 0 has a variance below 0.01, which makes an epsilon of 1e-5 visible.
 """
+import functools
 import json
 import os
 
@@ -39,7 +40,9 @@ def representable(values):
     """`values` (float64) rounded toward zero to what bfloat16 holds: exact in every float dtype
     but float16, whose narrower range these magnitudes do not leave."""
     bits = np.asarray(values, dtype=np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
-    return bits.view(np.float32).astype(np.float64)
+    rounded = bits.view(np.float32).astype(np.float64)
+    rounded.flags.writeable = False  # shared by all who ask for the same numbers
+    return rounded
 
 
 def generator(*key):
@@ -57,17 +60,18 @@ def input_shape(layer, rank, batch):
     return _SHAPES[batch][rank] + (WIDE if LAYERS[layer]["family"] == "dropout" else CHANNELS,)
 
 
-def output_shape(layer, shape):
+def output_shape(layer, shape, units=UNITS):
     """The shape of what the layer makes of an input of `shape`; recurrent layers give their last step."""
     if layer in ("dense", "conv", "spectral_norm", "weight_norm"):
-        return shape[:-1] + (UNITS,)
+        return shape[:-1] + (units,)
     if layer == "embedding":
         return shape + (CHANNELS,)
     if layer in ("lstm", "gru"):
-        return (shape[0], UNITS)
+        return (shape[0], units)
     return shape
 
 
+@functools.lru_cache(maxsize=256)
 def batch(layer, shape, seed, which):
     """The batch named `which` ("first", "second", "inference") as float64, or int64 for embeddings."""
     random = generator("batch", layer, len(shape), seed, which)
@@ -80,6 +84,9 @@ def batch(layer, shape, seed, which):
     noise = random.standard_normal((count, channels))
     if count > 1:
         noise = (noise - noise.mean(axis=0)) / noise.std(axis=0)
+    if LAYERS[layer]["family"] == "sample_norm":
+        # Neighbouring positions never coincide: two alone may be all that a statistic has.
+        noise = (np.abs(noise) + 0.5) * np.where(np.arange(count) % 2, 1.0, -1.0)[:, None]
     # The second batch lies elsewhere: two updates by one batch could not be told from one.
     shift = {"first": 1.0, "second": -1.5, "inference": 0.5}[which]
     spread = random.uniform(0.8, 1.25, channels)
@@ -90,12 +97,14 @@ def batch(layer, shape, seed, which):
     return representable(values.reshape(shape))
 
 
+@functools.lru_cache(maxsize=256)
 def loss_weights(shape, seed, which):
     """The fixed random weighting of the output that the loss sums: no gradient vanishes by accident."""
     random = generator("loss", shape, seed, which)
     return representable(random.uniform(0.25, 1.0, shape) * random.choice([-1.0, 1.0], shape))
 
 
+@functools.lru_cache(maxsize=1024)
 def parameter(slot, shape, seed):
     """Known, distinct, non-trivial values for a slot of `shape`, as float64."""
     random = generator("parameter", slot, shape, seed)
@@ -109,7 +118,7 @@ def parameter(slot, shape, seed):
     if base is not None:
         return representable(cycle(base, size) * jitter)
     values = random.uniform(0.25, 1.0, shape) * random.choice([-1.0, 1.0], shape)
-    if slot == "power_iteration_vector":
+    if slot == "power_iteration_vector" or slot.endswith("_v"):  # of spectral norm: unit vectors
         values = values / np.sqrt((values ** 2).sum())
     return representable(values)
 

@@ -170,7 +170,10 @@ def _array(_type: object, value: object) -> Array:
     """A numpy array from its form on the wire; msgspec adds to an error the place where it was found."""
     if isinstance(value, np.ndarray):
         return value
-    wire = msgspec.convert(value, _WireArray)
+    try:
+        wire = msgspec.convert(value, _WireArray)
+    except msgspec.ValidationError as error:  # msgspec names the place for a ValueError only
+        raise ValueError(f"Array: {error}") from error
     dtype = _DTYPES.get(wire.dtype)
     if dtype is None:
         raise ValueError(f"Array of unknown dtype {wire.dtype!r}"[:100])

@@ -41,7 +41,7 @@ class TooSlow(Exception):
 
 
 class Process:
-    """A probe for `guest`, started by the constructor (may raise OSError), in folders below the new path `root`."""
+    """A probe for `guest`, started by the constructor (or OSError) in folders below the new path `root`."""
 
     def __init__(self, guest: Guest, root: Path) -> None:
         self._root = root
@@ -95,7 +95,7 @@ class Process:
         self._flush()
 
     def read(self, deadline: float | None) -> bytes | None:
-        """The next line, or None after a nudge. Raises Fault, and TooSlow at the monotonic time `deadline`."""
+        """The next line, or None after a nudge. Raises Fault, or TooSlow at the monotonic time `deadline`."""
         while True:
             line = self._next_line()
             if line is not None:

@@ -7,8 +7,10 @@ The layer is applied up to three times in one graph, always with the same variab
 says, in inference mode, and in training mode. The updates of each application are told apart by
 collecting them right after it.
 """
+import collections
 import contextlib
 import importlib
+import inspect
 import os
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -18,61 +20,14 @@ import numpy as np  # noqa: E402
 import tensorflow  # noqa: E402
 
 from . import Adapter, Bench, Pass, Unavailable  # noqa: E402
+from . import keras_common as common  # noqa: E402
 from .. import inputs as sizes  # noqa: E402
 from ..experiment import RATE  # noqa: E402
 
 tf = getattr(getattr(tensorflow, "compat", None), "v1", tensorflow)
 
 CALLS = ("call", "call_without_updates", "call_over_collection")
-COMPILED = {"fit": True, "train_on_batch": True, "evaluate": False, "predict": False}  # does it train
-DIMENSIONS = {3: "1D", 4: "2D", 5: "3D"}  # of the layers that have a class for each rank
-PENALTY = 0.01
-
-# layer: (class, its arguments, {neutral option: its name here}); %s is the dimension.
-SPECS = {
-    "batch_norm": ("BatchNormalization", {}, {"momentum": "momentum", "epsilon": "epsilon"}),
-    "layer_norm": ("LayerNormalization", {}, {"epsilon": "epsilon"}),
-    "group_norm": ("GroupNormalization", {"groups": 2}, {"epsilon": "epsilon"}),
-    "rms_norm": ("RMSNormalization", {}, {"epsilon": "epsilon"}),
-    "unit_norm": ("UnitNormalization", {}, {}),
-    "instance_norm": ("InstanceNormalization", {}, {}),
-    "spectral_norm": ("SpectralNormalization", {}, {}),
-    "weight_norm": ("WeightNormalization", {}, {}),
-    "dropout": ("Dropout", {"rate": 0.5}, {"rate": "rate"}),
-    "spatial_dropout": ("SpatialDropout%s", {"rate": 0.5}, {"rate": "rate"}),
-    "alpha_dropout": ("AlphaDropout", {"rate": 0.5}, {"rate": "rate"}),
-    "gaussian_dropout": ("GaussianDropout", {"rate": 0.5}, {"rate": "rate"}),
-    "gaussian_noise": ("GaussianNoise", {"stddev": 0.5}, {"rate": "stddev"}),
-    "dense": ("Dense", {"units": sizes.UNITS}, {"units": "units"}),
-    "conv": ("Conv%s", {"filters": sizes.UNITS, "kernel_size": 1}, {"units": "filters"}),
-    "embedding": ("Embedding", {"input_dim": sizes.VOCABULARY, "output_dim": sizes.CHANNELS}, {}),
-    "lstm": ("LSTM", {"units": sizes.UNITS, "dropout": 0.5, "recurrent_dropout": 0.5}, {"units": "units"}),
-    "gru": ("GRU", {"units": sizes.UNITS, "dropout": 0.5, "recurrent_dropout": 0.5}, {"units": "units"}),
-    "multi_head_attention": ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "dropout": 0.5}, {"rate": "dropout"}),
-}
-IN_TF_LAYERS = ("batch_norm", "dropout", "dense", "conv")
-
-AFFINE = {"no_affine": {"center": False, "scale": False}, "no_center": {"center": False}, "no_scale": {"scale": False}}
-LINEAR = {"no_bias": {"use_bias": False}}
-RECURRENT = {
-    "no_dropout": {"dropout": 0.0, "recurrent_dropout": 0.0},
-    "dropout_only": {"recurrent_dropout": 0.0},
-    "recurrent_dropout_only": {"dropout": 0.0},
-}
-VARIANTS = {
-    "batch_norm": dict(AFFINE, renorm={"renorm": True}, fused={"fused": True}, not_fused={"fused": False}),
-    "layer_norm": AFFINE,
-    "dropout": {"rate_zero": {"rate": 0.0}},
-    "dense": LINEAR, "conv": LINEAR,
-    "embedding": {"mask_zero": {"mask_zero": True}},
-    "lstm": RECURRENT, "gru": RECURRENT,
-    "multi_head_attention": {"no_dropout": {"dropout": 0.0}},
-}
-REGULARISED = {  # the arguments that take the penalty of the variant `regularised`
-    "batch_norm": ("gamma_regularizer", "beta_regularizer"), "layer_norm": ("gamma_regularizer", "beta_regularizer"),
-    "dense": ("kernel_regularizer",), "conv": ("kernel_regularizer",), "embedding": ("embeddings_regularizer",),
-}
-SLOTS = {"embeddings": "kernel"}  # of framework names; the others agree with the neutral ones
+TRAINS = ("fit", "train_on_batch")  # of the compiled executions
 
 
 class TensorFlow1(Adapter):
@@ -88,119 +43,93 @@ class TensorFlow1(Adapter):
         except (AttributeError, ImportError):
             importlib.import_module("tf_keras")  # where it is missing, say so by name
             raise
-        self._gpus = gpus()
+        self._devices = common.Devices(device, count_gpus())
 
     def versions(self):
-        found = {"tensorflow": tf.VERSION if hasattr(tf, "VERSION") else tensorflow.__version__, "numpy": np.__version__}
+        found = {"tensorflow": getattr(tf, "VERSION", None) or tensorflow.__version__, "numpy": np.__version__}
         source = tf.keras.layers.Dense.__module__.split(".")[0]
         if source != "tensorflow":  # else Keras is part of TensorFlow
             found[source] = importlib.import_module(source).__version__
-        elif getattr(tf.keras, "__version__", None):
-            found["keras"] = tf.keras.__version__
         return found
 
     def devices(self):
-        return ["cpu"] + self._gpus
+        return self._devices.names
 
     def device(self):
-        name = self._asked.replace("cuda", "gpu")
-        if name == "auto":
-            return self.devices()[-1] if len(self._gpus) == 1 else (self._gpus or ["cpu"])[0]
-        name = "gpu:0" if name == "gpu" else name
-        if name not in self.devices():
-            raise Unavailable("no device %s here: TensorFlow sees %s" % (self._asked, ", ".join(self.devices())))
-        return name
+        return self._devices.chosen()
 
     def seed(self, seed):
         self._seed = seed  # a seed belongs to a graph, and each bench has its own
 
     def bench(self, cell, shape, options):
         execution, context, api = cell["execution"], cell["context"], cell["api"]
-        if execution not in CALLS and execution not in COMPILED:
-            raise Unavailable("tf1 has no execution %s: each call is a graph run in a session" % execution)
+        compiled = execution in common.COMPILED
+        if api == "contrib":
+            raise Unavailable(
+                "tf.contrib is not examined yet" if hasattr(tensorflow, "contrib") else "tf.contrib is not part of this TensorFlow"
+            )
+        if api not in ("default", "keras"):
+            raise Unavailable("tf1 has no api %s" % api)
+        if execution not in CALLS and not compiled:
+            raise Unavailable("tf1 has no execution %s: a call is part of a graph already, run in a session" % execution)
         if context not in ("direct", "model"):
             raise Unavailable("context %s is not examined for tf1 yet" % context)
-        if api == "default" and execution in COMPILED:
+        if api == "default" and compiled:
             raise Unavailable("tf.layers has no %s" % execution)
         if api == "default" and context == "model":
             raise Unavailable("tf.layers has no model")
-        if execution in COMPILED and context == "direct":
+        if compiled and context == "direct":
             raise Unavailable("%s needs a model" % execution)
-        if execution in COMPILED and cell["training"] != "default":
-            raise Unavailable("%s sets the mode itself: training is not an argument" % execution)
+        if compiled and cell["training"] != "default":
+            raise Unavailable("only training=default exists under %s" % execution)
         maker = Maker(cell, shape, options)
-        kind = CompiledBench if execution in COMPILED else CallBench
+        kind = CompiledBench if compiled else CallBench
         return kind(cell, shape, maker, self._seed, self.device())
 
 
-def gpus():
-    """Names of the GPUs, without claiming one where that can be helped."""
+def count_gpus():
+    """How many there are, without claiming one where that can be helped."""
     config = getattr(tensorflow, "config", None)
     for place in (config, getattr(config, "experimental", None)):
         if hasattr(place, "list_physical_devices"):
-            return ["gpu:%d" % index for index in range(len(place.list_physical_devices("GPU")))]
+            return len(place.list_physical_devices("GPU"))
     from tensorflow.python.client import device_lib
-    return ["gpu:" + each.name.split(":")[-1] for each in device_lib.list_local_devices() if each.device_type == "GPU"]
+    return sum(each.device_type == "GPU" for each in device_lib.list_local_devices())
 
 
 class Maker(object):
-    """What the cell asks of the layer: the class and its arguments. Says `Unavailable` before any graph is made."""
+    """The layer that the cell asks for: class and arguments. Says `Unavailable` before any graph is made."""
 
     def __init__(self, cell, shape, options):
-        layer, api, rank = cell["layer"], cell["api"], int(cell["rank"])
-        if api not in ("default", "keras"):
-            raise Unavailable("tf.contrib is not part of this TensorFlow" if api == "contrib" else "tf1 has no api %s" % api)
-        if rank not in sizes.LAYERS[layer]["ranks"]:
-            raise Unavailable("%s has no rank %d" % (layer, rank))
-        name, fixed, names = SPECS[layer]
-        name = name % DIMENSIONS[rank] if "%s" in name else name
-        home, path = (tf.layers, "tf.layers") if api == "default" else (tf.keras.layers, "tf.compat.v1.keras.layers")
-        self.made = getattr(home, name, None)
-        if self.made is None or (api == "default" and layer not in IN_TF_LAYERS):
-            raise Unavailable("%s has no %s" % (path, name))
-        self.arguments = dict(fixed)
-        self.arguments.update(self._variant(layer, cell["variant"], shape, name))
-        for option, value in options.items():
-            if option not in names:
-                raise Unavailable("%s has no option %s" % (name, option))
-            self.arguments[names[option]] = value
-        self.dtype = self._dtype(cell["dtype"], api)
+        layer, self.api = cell["layer"], cell["api"]
+        ranks = sizes.LAYERS[layer]["ranks"]
+        if int(cell["rank"]) not in ranks:
+            raise Unavailable("%s takes input of rank %s" % (layer, " or ".join(str(each) for each in ranks)))
+        # tf itself has `layers`, as Keras has.
+        home, label = (tf, "tf.layers") if self.api == "default" else (tf.keras, "tf.compat.v1.keras")
+        self.made = common.find_class(home, label, layer, len(shape))
+        self.arguments = dict(common.REQUIRED.get(layer, {}))
+        self.arguments.update(common.variant_options(tf.keras, label, cell, shape, {}))
+        names = common.OPTION_NAMES.get(layer, {})
+        self.arguments.update({names.get(option, option): value for option, value in options.items()})
         self.frozen = cell["trainable"] == "false"
-        self.freeze = "constructor" if api == "default" else cell.get("freeze", "before_build")
-        self.twice = layer == "multi_head_attention"  # query and value
+        self.early = self.api == "default" or cell.get("freeze") == "constructor"
+        self.fed = self._numerics(layer, cell["dtype"])
 
-    @staticmethod
-    def _variant(layer, variant, shape, name):
-        if variant == "default":
-            return {}
-        if variant == "regularised" and layer in REGULARISED:
-            return {each: tf.keras.regularizers.l2(PENALTY) for each in REGULARISED[layer]}
-        if variant == "noise_shape" and layer == "dropout":
-            return {"noise_shape": (shape[0],) + (1,) * (len(shape) - 2) + shape[-1:]}
-        try:
-            return VARIANTS[layer][variant]
-        except KeyError:
-            raise Unavailable("%s has no option for the variant %s" % (name, variant))
-
-    def _dtype(self, dtype, api):
-        """The input's dtype, and the layer's: its arguments."""
-        if not dtype.startswith("mixed_"):
-            self.arguments["dtype"] = dtype
-            return dtype
-        if api == "default":
-            raise Unavailable("tf.layers has no mixed precision")
-        keras = getattr(tensorflow, "keras", None)
-        place = getattr(keras, "mixed_precision", None)
-        policy = getattr(place, "Policy", None) or getattr(getattr(place, "experimental", None), "Policy", None)
-        if policy is None:
-            raise Unavailable("this TensorFlow has no mixed precision policy")
-        # A v1 layer casts its inputs only when told to; without, a policy would change nothing but the weights.
-        self.arguments.update(dtype=policy(dtype), autocast=True)
-        return "float32"
+    def _numerics(self, layer, dtype):
+        """The dtype that the layer is fed with; its own goes to the arguments."""
+        self.arguments["dtype"] = dtype
+        if dtype.startswith("mixed_"):
+            if self.api == "default":
+                raise Unavailable("tf.layers has no mixed precision")
+            # The v1 Keras has no policies of its own but takes those of the v2 one, and casts only when told to.
+            self.arguments.update(dtype=common.policy(tensorflow.keras, dtype), autocast=True)
+            dtype = dtype[len("mixed_"):]
+        return tf.as_dtype("int32" if layer == "embedding" else dtype)
 
     def layer(self):
         """The layer, frozen or not, unbuilt."""
-        if self.freeze == "constructor":
+        if self.early:
             return self.made(trainable=not self.frozen, **self.arguments)
         layer = self.made(**self.arguments)
         layer.trainable = not self.frozen
@@ -213,11 +142,10 @@ class GraphBench(Bench):
     def __init__(self, cell, shape, maker, seed, device):
         self.cell, self.shape, self.maker = cell, shape, maker
         self.graph = tf.Graph()
-        gpu = device != "cpu"
-        self.placement = "/" + (device if ":" in device else device + ":0").upper()
+        self.placement = "/CPU:0" if device == "cpu" else "/GPU:" + device.split(":")[1]
         config = tf.ConfigProto(
             intra_op_parallelism_threads=1, inter_op_parallelism_threads=1,
-            allow_soft_placement=True, device_count={} if gpu else {"GPU": 0},
+            allow_soft_placement=True, device_count={"GPU": 0} if device == "cpu" else {},
         )
         config.gpu_options.allow_growth = True
         self.session = tf.Session(graph=self.graph, config=config)
@@ -226,10 +154,9 @@ class GraphBench(Bench):
             with self.inside():
                 if seed is not None:
                     tf.set_random_seed(seed)
-                self.input_dtype = tf.as_dtype("int32" if cell["layer"] == "embedding" else maker.dtype)
                 self.layer = maker.layer()
                 self.outermost = self.layer
-                self.x = tf.placeholder(self.input_dtype, shape)
+                self.x = tf.placeholder(maker.fed, shape)
                 self.build()
                 self.variables = self.named()
                 self.losses = self.regularisation()
@@ -251,11 +178,12 @@ class GraphBench(Bench):
     def apply(self, outer, x, training):
         """`outer` applied to `x`; `training` as the cell has it. Returns the output and this application's updates."""
         before = set(map(id, self.updates(outer)))
-        arguments = {} if training == "default" else {"training": training == "true"}
-        if not takes_training(outer):
-            arguments = {}
-        output = outer(x, x, **arguments) if self.maker.twice and outer is self.layer else outer(x, **arguments)
+        output = outer(*self.arguments(outer, x), **common.TRAINING[training])
         return output, [each for each in self.updates(outer) if id(each) not in before]
+
+    def arguments(self, outer, x):
+        """Attention takes query and value."""
+        return (x, x) if outer is self.layer and self.cell["layer"] == "multi_head_attention" else (x,)
 
     def updates(self, outer):
         """tf.layers puts its updates into the graph's collection, Keras leaves them with the layer."""
@@ -265,12 +193,9 @@ class GraphBench(Bench):
 
     def named(self):
         """{slot: variable}, in the order of the layer's weights."""
-        paths = [variable.name.split(":")[0].split("/") for variable in self.layer.weights]
-        last = [path[-1] for path in paths]
-        found = {}
-        for path, variable in zip(paths, self.layer.weights):
-            name = path[-1] if last.count(path[-1]) == 1 else "/".join(path[-2:])
-            found[SLOTS.get(name, name)] = variable
+        found = collections.OrderedDict()
+        for variable in self.layer.weights:
+            found[common.slot_of(self.cell["layer"], variable.name, found)] = variable
         return found
 
     def regularisation(self):
@@ -288,7 +213,7 @@ class GraphBench(Bench):
     def slots(self):
         return {
             slot: {
-                "name": variable.name.split(":")[0],
+                "name": own_name(variable.name),
                 "dtype": variable.dtype.base_dtype.name,
                 "trainable": getattr(variable, "trainable", None),
             }
@@ -313,7 +238,7 @@ class GraphBench(Bench):
 
     def neutral(self, slot, value):
         """`value` of a slot or of its gradient as a copy in the neutral layout."""
-        value = plain(value)
+        value = common.new_numpy(value)
         if slot == "kernel" and self.cell["layer"] == "conv":
             return value.reshape(value.shape[-2:])
         return value
@@ -328,11 +253,13 @@ class GraphBench(Bench):
         """The layer alone, applied once more in this mode, with its updates and without a gradient step."""
         if training not in self.applied:
             with self.inside():
-                output, updates = self.apply(self.layer, self.x, training)
+                # Layers without a mode refuse the argument; here it is not the cell that passes it.
+                has_mode = "training" in inspect.signature(self.layer.call).parameters
+                output, updates = self.apply(self.layer, self.x, training if has_mode else "default")
                 run_after(updates, output.op)
                 self.applied[training] = output, tf.group(*updates)
         output, updates = self.applied[training]
-        return plain(self.session.run([output, updates], {self.x: inputs})[0])
+        return common.new_numpy(self.session.run([output, updates], {self.x: inputs})[0])
 
     def counts(self):
         return {
@@ -361,9 +288,8 @@ class CallBench(GraphBench):
     def build(self):
         cell = self.cell
         if cell["context"] == "model":
-            source = tf.keras.layers.Input(batch_shape=self.shape, dtype=self.input_dtype.name)
-            made = self.layer(source, source) if self.maker.twice else self.layer(source)
-            self.outermost = tf.keras.models.Model(source, made)
+            source = tf.keras.layers.Input(batch_shape=self.shape, dtype=self.maker.fed.name)
+            self.outermost = tf.keras.models.Model(source, self.layer(*self.arguments(self.layer, source)))
         output, updates = self.apply(self.outermost, self.x, cell["training"])
         if cell["execution"] == "call_without_updates":
             updates = []
@@ -374,7 +300,7 @@ class CallBench(GraphBench):
         wide = tf.float64 if output.dtype == tf.float64 else tf.float32
         self.weights = tf.placeholder(wide, output.shape)
         loss = tf.reduce_sum(self.weights * tf.cast(output, wide))
-        sources = [self.x] if self.input_dtype.is_floating else []
+        sources = [self.x] if self.maker.fed.is_floating else []
         found = tf.gradients(loss, sources + list(parameters))
         found = [each if each is None else tf.convert_to_tensor(each) for each in found]
         self.output = output
@@ -398,8 +324,8 @@ class CallBench(GraphBench):
         made = self.session.run(fetches, {self.x: inputs, self.weights: weights})
         slots = {id(variable): slot for slot, variable in self.variables.items()}
         return Pass(
-            plain(made["output"]), self.output.dtype.name,
-            input_gradient=plain(made["input_gradient"]) if "input_gradient" in made else None,
+            common.new_numpy(made["output"]), self.output.dtype.name,
+            input_gradient=common.new_numpy(made["input_gradient"]) if "input_gradient" in made else None,
             gradients={
                 slots[id(variable)]: self.neutral(slots[id(variable)], each)
                 for (variable, _), each in zip(self.stepped, made["gradients"])
@@ -411,42 +337,43 @@ class CompiledBench(GraphBench):
     """A compiled Keras model: Input, Shift, the layer, Recorder. The helpers show what went on inside a step."""
 
     def build(self):
-        helpers = helper_classes()
-        source = tf.keras.layers.Input(batch_shape=(None,) + self.shape[1:], dtype=self.input_dtype.name)
-        self.shift = None
-        inner = source
-        if self.input_dtype.is_floating:
-            self.shift = helpers["Shift"](self.shape, dtype=self.input_dtype.name)
-            inner = self.shift(source)
-        made = self.layer(inner, inner) if self.maker.twice else self.layer(inner)
-        self.recorder = helpers["Recorder"](sizes.output_shape(self.cell["layer"], self.shape), dtype=made.dtype.base_dtype.name)
-        self.outermost = tf.keras.models.Model(source, self.recorder(made))
+        kept = sizes.output_shape(self.cell["layer"], self.shape)
+        shift, recorder = helper_classes()
+        source = tf.keras.layers.Input(batch_shape=(None,) + self.shape[1:], dtype=self.maker.fed.name)
+        self.sees_input = self.maker.fed.is_floating
+        if self.sees_input:
+            self.shift = shift(self.shape, dtype=self.maker.fed.name)
+            output = self.layer(*self.arguments(self.layer, self.shift(source)))
+        else:  # integers cannot be shifted; behind the layer the Shift is still a head that trains
+            output = self.layer(source)
+            self.shift = shift(kept, dtype=output.dtype.base_dtype.name)
+            output = self.shift(output)
+        self.recorder = recorder(kept, dtype=output.dtype.base_dtype.name)
+        self.outermost = tf.keras.models.Model(source, self.recorder(output))
         optimizers = tf.keras.optimizers
         # Beside a new SGD that a v1 graph cannot compile, the one that it can is called legacy.
         sgd = getattr(getattr(optimizers, "legacy", optimizers), "SGD", optimizers.SGD)
         self.outermost.compile(sgd(RATE), loss=weighted_sum)
 
     def step(self, inputs, weights):
-        execution, count = self.cell["execution"], len(inputs)
+        execution, model = self.cell["execution"], self.outermost
+        whole = {"batch_size": max(1, len(inputs)), "verbose": 0}
         with self.inside():
             if execution == "fit":
-                self.outermost.fit(inputs, weights, batch_size=count, epochs=1, shuffle=False, verbose=0)
+                model.fit(inputs, weights, epochs=1, shuffle=False, **whole)
             elif execution == "train_on_batch":
-                self.outermost.train_on_batch(inputs, weights)
+                model.train_on_batch(inputs, weights)
             elif execution == "evaluate":
-                self.outermost.evaluate(inputs, weights, batch_size=count, verbose=0)
+                model.evaluate(inputs, weights, **whole)
             else:
-                self.outermost.predict(inputs, batch_size=count)
-        trains = COMPILED[execution]
-        fetches = {"output": stored(self.recorder.record)}
-        if trains and self.shift is not None:
-            fetches["shift"] = stored(self.shift.shift)
-        made = self.session.run(fetches)
-        gradient = None
-        if "shift" in made:
-            gradient = plain(made["shift"]) / -RATE
-            self.session.run(self.shift.shift.initializer)  # back to zero
-        return Pass(plain(made["output"]), self.recorder.record.dtype.base_dtype.name, input_gradient=gradient, has_gradient=trains)
+                model.predict(inputs, **whole)
+        output, shifted = self.session.run([stored(self.recorder.record), stored(self.shift.shift)])
+        self.session.run(self.shift.shift.initializer)  # back to zero
+        trains = execution in TRAINS
+        return Pass(
+            common.new_numpy(output), self.recorder.record.dtype.base_dtype.name, has_gradient=trains,
+            input_gradient=common.new_numpy(shifted) / -RATE if trains and self.sees_input else None,
+        )
 
 
 def helper_classes():
@@ -481,7 +408,7 @@ def helper_classes():
             with tf.control_dependencies([tf.assign(self.record, inputs)]):
                 return tf.identity(inputs)
 
-    return {"Shift": Shift, "Recorder": Recorder}
+    return Shift, Recorder
 
 
 def weighted_sum(y_true, y_pred):
@@ -495,14 +422,6 @@ def weighted_sum(y_true, y_pred):
         y_true = tf.identity(y_true)
     wide = tf.float64 if y_pred.dtype == tf.float64 else tf.float32
     return tf.reduce_sum(tf.cast(y_true, wide) * tf.cast(y_pred, wide))
-
-
-def takes_training(outer):
-    """Has the layer a mode at all? Passing `training` to one without is the cell's error, not the layer's answer."""
-    call = getattr(outer, "call", outer)
-    code = getattr(call, "__wrapped__", call)
-    code = getattr(code, "__func__", code).__code__
-    return "training" in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount] or bool(code.co_flags & 8)
 
 
 def run_after(updates, barrier):
@@ -529,12 +448,12 @@ def ancestors(operations):
     return found
 
 
+def own_name(name):
+    """The framework's own name of a variable, without the scopes that depend on the program around it."""
+    parts = name.split(":")[0].split("/")
+    return "/".join(parts[1:]) if len(parts) > 1 else parts[0]
+
+
 def stored(variable):
     """The tensor of a variable as it is stored, without the cast of mixed precision."""
     return getattr(variable, "_variable", variable)
-
-
-def plain(array):
-    """A copy as numpy knows it: bfloat16 as float32."""
-    array = np.array(array)
-    return array if array.dtype.kind in "fiub" and array.dtype.name != "bfloat16" else array.astype(np.float32)

@@ -166,7 +166,8 @@ class TorchBench(Bench):
                     tensor = holder[key] = tensor.clone()
                 if self.transposed and slot == "kernel":
                     array = array.T.reshape(tuple(tensor.shape))
-                tensor.copy_(torch.tensor(array))
+                # torch warns of arrays that cannot be written to
+                tensor.copy_(torch.from_numpy(array if array.flags.writeable else array.copy()))
 
     def step(self, inputs, weights):
         return self.execute(self, inputs, weights)

@@ -1,0 +1,5 @@
+"""No fault."""
+
+from helper import answer, serve
+
+serve(answer)

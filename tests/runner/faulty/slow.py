@@ -1,0 +1,10 @@
+"""Takes a quarter of a second for each cell: no fault, but more than a deadline for all would allow."""
+
+import time
+
+from helper import answer, greet, requests
+
+greet()
+for request in requests():
+    time.sleep(0.25)
+    answer(request)
