@@ -1,7 +1,7 @@
 """Measure: plans in, a matrix out. Drives the runner and the judge, and decides when a fact is settled.
 
 Every cell is observed with two seeds, each time freshly built and compiled. Where those disagree or
-leave something open it is observed up to three times more; what still disagrees is `unstable`.
+leave something open it is observed again, up to `MOST` times; what still disagrees is `unstable`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 CONFIRMING = 2
 """Observations of every cell."""
 
-FURTHER = 3
-"""More observations, of a cell on which the first ones do not agree."""
+MOST = 6
+"""Observations of a cell at the most."""
 
 FAULTS = ("crashed", "timed_out", "skipped")
 """Outcomes that make a run incomplete."""
@@ -169,8 +169,9 @@ def _settle(subject: _Subject) -> int:
     outcomes = {answer.outcome for answer in subject.answers}
     settled = settle(subject.judgements)
     flickers = len(outcomes) > 1 and not outcomes & set(FAULTS)
-    if (settled.doubtful or flickers) and len(subject.answers) < CONFIRMING + FURTHER:
-        return FURTHER
+    missing = max(settled.missing, CONFIRMING if flickers else 0)
+    if missing and len(subject.answers) < MOST:
+        return min(missing, MOST - len(subject.answers))
     subject.result = _result(subject, settled)
     return 0
 

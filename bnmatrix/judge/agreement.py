@@ -13,43 +13,53 @@ from bnmatrix.judge.numbers import UNDECIDED, Interval, Reading, meet, number
 CONFIRMATIONS = 2
 """A fact needs that many observations that say so."""
 
+FURTHER = 3
+"""More observations of a cell on which the first ones do not agree."""
+
 
 @dataclass(frozen=True)
 class Settled:
     """Facts that were confirmed. `unstable` holds, of what flickers, the rate and the values seen;
-    `doubtful` the facts that more observations could settle."""
+    `missing` says how many more observations could settle what is open."""
 
     facts: dict[str, str | int | float]
     intervals: dict[str, Interval]
     unstable: dict[str, dict[str, Any]]
-    doubtful: tuple[str, ...]
+    missing: int
 
 
 def settle(judgements: Sequence[Judgement]) -> Settled:
-    """Confirmed where all agree; `unstable` where they differ; `undecided` where too few could tell."""
+    """Confirmed where all agree; `unstable` where they differ; `undecided` where too few could tell.
+
+    A reading that is itself `unstable` (known not to be trusted) is no vote against one that is trusted: the fact
+    stands on the trusted ones, and its rate of untrusted ones is told.
+    """
     facts: dict[str, str | int | float] = {}
     intervals: dict[str, Interval] = {}
     unstable: dict[str, dict[str, Any]] = {}
-    doubtful = []
+    missing = 0
+    needed = min(CONFIRMATIONS, len(judgements))
     for name in dict.fromkeys(fact for judgement in judgements for fact in judgement.facts):
         readings = [judgement.facts.get(name, UNDECIDED) for judgement in judgements]
         if name == "warnings":
             facts[name] = _common_warnings(readings)
             continue
         decided = [reading for reading in readings if reading.value != "undecided"]
-        agreed = _agreed(decided)
-        if agreed is not None and len(decided) >= min(CONFIRMATIONS, len(readings)):
+        trusted = [reading for reading in decided if reading.value != "unstable"]
+        agreed = _agreed(trusted)
+        if agreed is not None and len(trusted) >= needed:
             facts[name] = agreed.value
             if agreed.interval is not None:
                 intervals[name] = agreed.interval
-        elif not decided or agreed is not None:
-            facts[name] = "undecided"
         else:
-            facts[name] = "unstable"
-            unstable[name] = _flicker(decided)
-        if 0 < len(decided) and (agreed is None or len(decided) < len(readings)):
-            doubtful.append(name)
-    return Settled(facts, intervals, unstable, tuple(doubtful))
+            facts[name] = "unstable" if len(set(trusted)) > 1 or len(trusted) < len(decided) else "undecided"
+        if len(trusted) < len(decided) or (trusted and agreed is None):
+            unstable[name] = _flicker(decided, trusted)
+        if trusted and agreed is None:
+            missing = max(missing, FURTHER)
+        elif decided and len(trusted) < needed:
+            missing = max(missing, needed - len(trusted))
+    return Settled(facts, intervals, unstable, missing)
 
 
 def _agreed(readings: Sequence[Reading]) -> Reading | None:
@@ -63,10 +73,10 @@ def _agreed(readings: Sequence[Reading]) -> Reading | None:
     return readings[0] if len({reading.value for reading in readings}) == 1 and not intervals else None
 
 
-def _flicker(readings: Sequence[Reading]) -> dict[str, Any]:
-    """The rate: the share of observations that say other than the most frequent value."""
+def _flicker(readings: Sequence[Reading], trusted: Sequence[Reading]) -> dict[str, Any]:
+    """The values seen, and the rate: the share of observations that say other than the most frequent trusted value."""
     counts = Counter(str(reading.value) for reading in readings)
-    (_, most), *_ = counts.most_common(1)
+    most = max((counts[str(reading.value)] for reading in trusted), default=0)
     return {"rate": round(1 - most / len(readings), 3), "values": dict(counts)}
 
 

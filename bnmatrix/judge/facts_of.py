@@ -21,11 +21,15 @@ from bnmatrix.judge.state import State, moved, statistics_facts
 from bnmatrix.layers import Layer
 from bnmatrix.runner.messages import Observation, Pass
 
-DELAYED = ("train_on_batch",)
-"""Executions seen to compute with variables that were already updated (a race of the framework)."""
+RACING = ("train_on_batch",)
+"""Executions seen to compute with variables that were already updated, a race of the framework: what fits
+no closed form at the variables before the update is `unstable` there, not another behaviour."""
 
-EXPLAINED = {"batch", "moving", "sample", "through_kernel"}
-"""Words that a closed form alone can earn."""
+OF_THE_RACE = ("normalised_by", "input_gradient", "update_rate", "next_update_rate", "variance_estimator")
+
+UNEXPLAINED = ("neither", "other")
+WITH_CLOSED_FORM = ("batch_norm", "sample_norm", "linear")
+UNSTABLE = Reading("unstable")
 
 LARGEST_READING = 8
 """Arrays up to this size are kept as raw readings."""
@@ -59,6 +63,8 @@ def judge(observation: Observation, layer: Layer, axes: Mapping[str, str]) -> Ju
             found["statistics_dtype"] = Reading(stored.dtype)
             batches = (_float(observation.sample["first"]), _float(observation.sample["second"]))
             found.update(statistics_facts(states, *batches, precisions(axes, first), stored.dtype))
+            if axes["execution"] in RACING:
+                found.update({fact: UNSTABLE for fact in OF_THE_RACE if found.get(fact, UNSTABLE).value in UNEXPLAINED})
         found.update(_descriptions(observation, first))
     if observation.outcome == "ok" or observation.warnings:
         found["warnings"] = Reading(_warnings(observation))
@@ -83,12 +89,14 @@ def _of_output(
         return {}
     found: dict[str, Reading] = {}
     for dtype in precisions(axes, first):
-        found = _of_step(observation, layer, axes["execution"], states, step, dtype)
-        if EXPLAINED & {reading.value for reading in found.values()}:
+        found, explained = _of_step(observation, layer, states, step, dtype)
+        if explained:
             break
+    if not explained and axes["execution"] in RACING and layer.family in WITH_CLOSED_FORM:
+        found.update({fact: UNSTABLE for fact in OF_THE_RACE if found.get(fact, UNSTABLE).value in UNEXPLAINED})
     if not first.has_gradient or layer.family == "embedding":
         found.pop("input_gradient", None)  # none was asked for; integers have none
-    found["stochastic"] = _stochastic(observation, found, first, precisions(axes, first)[-1])
+    found["stochastic"] = _stochastic(observation, explained, first, precisions(axes, first)[-1])
     before, after = observation.inference.get("before"), observation.inference.get("after")
     if before is not None and after is not None:
         found["inference_output"] = Reading("no" if np.array_equal(before, after, equal_nan=True) else "yes")
@@ -96,22 +104,24 @@ def _of_output(
 
 
 def _of_step(
-    observation: Observation, layer: Layer, execution: str, states: Mapping[str, State], step: Step, dtype: str
-) -> dict[str, Reading]:
-    """Facts of the closed forms of the layer's family, computed in `dtype`."""
+    observation: Observation, layer: Layer, states: Mapping[str, State], step: Step, dtype: str
+) -> tuple[dict[str, Reading], bool]:
+    """Facts of the closed forms of the layer's family, computed in `dtype`, and whether one explains the output."""
     start = states["start"]
     if layer.family in ("batch_norm", "sample_norm") and step.x.shape == step.y.shape:
-        after = states.get("first", start)
-        return normalisation.facts(layer.name, step, start, after, dtype, execution in DELAYED)
+        return normalisation.facts(layer.name, step, start, dtype)
+    explained = False
     found = {"normalised_by": Reading("not_applicable")}
     if layer.family == "dropout":
         others = [_step(observation, "second", "second"), _step(observation, "repeat", "first")]
         found.update(chance.facts(layer.name, step, [each for each in others if each is not None], dtype))
-    elif layer.family == "linear":
-        found.update(linear.facts(step.x, step.y, step.arriving, step.gradient, start, dtype))
+    elif layer.family in ("linear", "reparametrised"):
+        more, explained = linear.facts(layer.name, step, start, dtype)
+        found.update(more)
     else:
         found["input_gradient"] = normalisation.plain_gradient(step.gradient)
-    return found
+        explained = layer.family == "embedding" and linear.looked_up(step, states)
+    return found, explained
 
 
 def _step(observation: Observation, name: str, batch: str) -> Step | None:
@@ -123,7 +133,7 @@ def _step(observation: Observation, name: str, batch: str) -> Step | None:
     return Step(_float(sample[batch]), _float(made.output), _float(sample[f"{batch}_weights"]), gradient)
 
 
-def _stochastic(observation: Observation, found: Mapping[str, Reading], first: Pass, dtype: str) -> Reading:
+def _stochastic(observation: Observation, explained: bool, first: Pass, dtype: str) -> Reading:
     """From the same step made twice; without that, `no` where a closed form explains the output."""
     repeat = observation.passes.get("repeat")
     if repeat is not None and repeat.output is not None and first.output is not None:
@@ -133,7 +143,6 @@ def _stochastic(observation: Observation, found: Mapping[str, Reading], first: P
         scale = float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
         same = np.allclose(one, other, rtol=0, atol=tolerance(dtype) * scale, equal_nan=True)
         return Reading("no" if same else "yes")
-    explained = EXPLAINED & {reading.value for reading in found.values()}
     return Reading("no" if explained else "undecided")
 
 

@@ -58,32 +58,24 @@ def _candidates(layer: str, x: Array, state: Mapping[str, Array]) -> list[Statis
     return found
 
 
-def facts(
-    layer: str, step: Step, start: Mapping[str, Array], after: Mapping[str, Array], dtype: str, delayed: bool
-) -> dict[str, Reading]:
-    """`normalised_by`, `epsilon` and `input_gradient` of one step.
+def facts(layer: str, step: Step, start: Mapping[str, Array], dtype: str) -> tuple[dict[str, Reading], bool]:
+    """`normalised_by`, `epsilon` and `input_gradient` of one step, and whether a closed form explains it.
 
-    start, after: the state the step began and ended with
-    dtype:        of the computation
-    delayed:      the execution is known to compute now and then with variables already updated; an output
-                  which only those explain is then `unstable`, not another behaviour
+    start: the state the step began with;  dtype: of the computation
     """
     if step.x.size == 0:
-        return {"normalised_by": UNDECIDED}
+        return {"normalised_by": UNDECIDED}, False
     error = tolerance(dtype)
     explained = fits(layer, step, start, error)
-    if len(explained) > 1:
-        return {"normalised_by": UNDECIDED, "input_gradient": plain_gradient(step.gradient)}
-    if not explained:
-        late = delayed and fits(layer, step, after, error)
-        word = "unstable" if late else _without_fit(step)
-        return {"normalised_by": Reading(word), "input_gradient": plain_gradient(step.gradient)}
+    if len(explained) != 1:
+        word = UNDECIDED if explained else Reading(_without_fit(step))
+        return {"normalised_by": word, "input_gradient": plain_gradient(step.gradient)}, False
     fit = explained[0]
     found = {"normalised_by": Reading(fit.statistics.by)}
     if fit.epsilon is not None:
         found["epsilon"] = _epsilon(fit.epsilon)
     found["input_gradient"] = _gradient(layer, step, fit, _affine(layer, start)[0], error)
-    return found
+    return found, True
 
 
 def _without_fit(step: Step) -> str:

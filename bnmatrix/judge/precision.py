@@ -8,6 +8,7 @@ confirmed by A/A runs, and that it is not too much by the planted faults.
 from __future__ import annotations
 
 SLACK = 24.0
+UPDATE_SLACK = 4.0  # a moving average is three operations
 
 _UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
@@ -20,3 +21,8 @@ def unit(dtype: str) -> float:
 def tolerance(*dtypes: str) -> float:
     """The relative error to allow in what was computed in these dtypes: `SLACK` units of the coarsest."""
     return SLACK * max(unit(dtype) for dtype in dtypes)
+
+
+def update_tolerance(*dtypes: str) -> float:
+    """The same for one update of a moving average."""
+    return UPDATE_SLACK * max(unit(dtype) for dtype in dtypes)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnmatrix.judge.numbers import UNDECIDED, Interval, Reading, around, meet, number
-from bnmatrix.judge.precision import tolerance
+from bnmatrix.judge.precision import update_tolerance
 
 Array: TypeAlias = NDArray[np.float64]
 State: TypeAlias = Mapping[str, Array]
@@ -102,13 +102,14 @@ def statistics_facts(
     """Facts of the moving statistics after one and after two updates.
 
     first, second: the batches, channels last
-    precisions:    dtypes the statistics may have been computed in, finest first;  stored: that of the slots
+    precisions:    dtypes of the computation, finest first;  stored: of the slots (statistics are often kept,
+                   and computed, in a finer one)
     """
     if "moving_mean" not in states.get("start", {}) or "first" not in states or not first.size:
         return {}
     over = tuple(range(first.ndim - 1))
-    for dtype in precisions:
-        found = _updates(states, first, second, over, tolerance(dtype, stored))
+    for dtype in (stored, *precisions):
+        found = _updates(states, first, second, over, update_tolerance(dtype, stored))
         if not {"undecided", "other"} & {reading.value for reading in found.values()}:
             break
     return found

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import platform
 import queue
+import select
 import signal
 import sys
 import threading
@@ -37,6 +38,7 @@ def main(arguments):
         os.set_inheritable(int(descriptor), False)  # a child that kept it open would hide our end
     incoming, outgoing = os.fdopen(int(read_fd), "rb"), os.fdopen(int(write_fd), "wb")
     die_first()
+    leave_a_guard(int(read_fd), int(write_fd))
     gc.disable()  # an import throws nothing away, yet collecting takes a fifth of its time
     load_package()
     protocol = importlib.import_module(PACKAGE + ".protocol")
@@ -48,8 +50,9 @@ def main(arguments):
         adapter_class = getattr(importlib.import_module("%s.adapters.%s" % (PACKAGE, module)), name)
         adapter = adapter_class(framework, None if backend == "-" else backend, device)
         hello = {
-            "type": "hello", "protocol": protocol.VERSION, "framework": framework, "versions": adapter.versions(),
-            "python": platform.python_version(), "devices": adapter.devices(), "device": adapter.device(),
+            "type": "hello", "protocol": protocol.VERSION, "framework": framework,
+            "versions": adapter.versions(), "python": platform.python_version(),
+            "devices": adapter.devices(), "device": adapter.device(),
         }
         experiment = importlib.import_module(PACKAGE + ".experiment")
         protocol.send(outgoing, hello)
@@ -59,7 +62,8 @@ def main(arguments):
         serve(protocol, experiment, adapter, requests, outgoing)
     except Exception as error:
         protocol.send(outgoing, {
-            "type": "failed", "protocol": protocol.VERSION, "reason": "%s: %s" % (type(error).__name__, error),
+            "type": "failed", "protocol": protocol.VERSION,
+            "reason": "%s: %s" % (type(error).__name__, error),
             "missing": error.name if isinstance(error, ImportError) and is_missing(error.name) else None,
             "absent_device": device if isinstance(error, adapters.Unavailable) else None,
         })
@@ -67,7 +71,7 @@ def main(arguments):
 
 
 def is_missing(module):
-    """Whether the module's distribution is not there at all: one that is broken raises ImportError as well."""
+    """Whether the module's package is not there at all: a broken one raises ImportError as well."""
     if module is None:
         return False
     try:
@@ -77,34 +81,47 @@ def is_missing(module):
 
 
 def die_first():
-    """On Linux: be what the kernel kills where memory runs out, and die with the thread that started us.
-
-    The second is for a cell that holds the interpreter's lock for ever: `watch` then notices nothing.
-    """
+    """Be what the kernel kills where memory runs out (Linux)."""
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
-        import ctypes  # numpy imports it anyway
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    except (OSError, ImportError, AttributeError):
+    except OSError:
         pass
 
 
+def leave_a_guard(read_fd, write_fd):
+    """Fork a process that ends us when the channel closes while a cell holds the interpreter's lock for ever.
+
+    `watch` would notice nothing then. Forked before anything is imported, and asleep until then.
+    """
+    probe = os.getpid()
+    if os.fork() == 0:
+        try:
+            os.close(write_fd)  # whose closing tells that we are dead
+            channel = select.poll()
+            channel.register(read_fd, 0)  # only to hear that the other end is closed
+            channel.poll()
+            end(probe)
+        finally:
+            os._exit(1)
+
+
 def watch(protocol, incoming, requests):
-    """Read requests on a thread of their own: when the channel closes the probe ends at once, even inside a cell."""
+    """Read requests on a thread of their own: when the channel closes the probe ends, even inside a cell."""
     def run():
         while True:
             message = protocol.receive(incoming)
             if message is None:
-                end()
+                end(os.getpid())
             requests.put(message)
     threading.Thread(target=run, daemon=True).start()
 
 
-def end():
-    """End at once, with every child."""
-    if os.getpgrp() == os.getpid():
-        os.killpg(os.getpid(), signal.SIGKILL)
+def end(probe):
+    """End the process `probe` at once, with its children."""
+    if os.getpgrp() == probe:  # never a group that we were put into
+        os.killpg(probe, signal.SIGKILL)
+    os.kill(probe, signal.SIGKILL)
     os._exit(0)
 
 

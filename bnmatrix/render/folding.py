@@ -189,13 +189,16 @@ def is_state(values: Iterable[Value]) -> bool:
 
 
 def follows(cells: Sequence[CellResult], fact: str) -> str | None:
-    """The column that decides `fact`, which would only repeat it; None where there is none."""
+    """The column that decides `fact`, which would only repeat it; None where there is none.
+
+    Cells that have no gradient at all (`none`) are told apart from those that do.
+    """
     if fact not in FOLLOWERS:
         return None
     for leader in MODES:
         told: dict[Value, set[Value]] = {}
         for cell in cells:
-            if cell.outcome == "ok" and fact in cell.facts and leader in cell.facts:
+            if cell.facts.get(fact, "none") != "none" and cell.outcome == "ok" and leader in cell.facts:
                 told.setdefault(cell.facts[leader], set()).add(cell.facts[fact])
         if len(told) > 1 and all(len(values) == 1 for values in told.values()):
             return leader
@@ -267,18 +270,20 @@ def beneath(cells: Sequence[CellResult], columns: set[str]) -> tuple[list[Beneat
             continue
         if fact == "next_update_rate" and all(cell.facts[fact] == cell.facts.get("update_rate") for cell in having):
             continue
-        leader = follows(cells, fact)
-        if leader is not None:
-            pairs = {cell.facts[leader]: cell.facts[fact] for cell in having if leader in cell.facts}
-            told.append(Beneath(fact, [(value, [{leader: [str(by)]}]) for by, value in pairs.items()], leader))
-            continue
         axes = [*ROW_AXES, *varied(cells)]
         universe = {cell.id: {axis: cell.axes[axis] for axis in axes} for cell in having}
         conditions = [
             (value, [when for when, _ in boxes(universe, [c.id for c in having if c.facts[fact] == value])])
             for value in values
         ]
-        if sum(len(where) for _, where in conditions) > MOST_CONDITIONS:
+        leader = follows(cells, fact)
+        if leader is not None:
+            pairs = {c.facts[leader]: c.facts[fact] for c in having if leader in c.facts and c.facts[fact] != "none"}
+            by_leader: list[tuple[Value, list[When]]] = [
+                (value, [{leader: [str(by)]}]) for by, value in pairs.items()
+            ]
+            told.append(Beneath(fact, by_leader + [pair for pair in conditions if pair[0] == "none"], leader))
+        elif sum(len(where) for _, where in conditions) > MOST_CONDITIONS:
             untold.append(fact)
         else:
             told.append(Beneath(fact, conditions))

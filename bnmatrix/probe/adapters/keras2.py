@@ -80,6 +80,7 @@ class TensorFlowAdapter(Adapter):
     """Any Keras on TensorFlow in eager mode. Subclasses say which `keras` it is and how a bench is made."""
 
     bench_class = Keras2Bench
+    package = "Keras"
     lacking = {}
 
     def __init__(self, framework, backend, device):
@@ -95,7 +96,7 @@ class TensorFlowAdapter(Adapter):
         config.set_visible_devices([gpus[each] for each in self._devices.visible], "GPU")
         self.engine = TensorFlowEngine(tf)
         self.keras = self.find_keras()
-        self.label = "Keras %s" % self.keras_version()
+        self.label = "%s %s" % (self.package, self.keras_version())
         self.shift_class, self.recorder_class = helpers(self.keras)
 
     def find_keras(self):
@@ -128,14 +129,15 @@ class TensorFlowAdapter(Adapter):
 class TfKeras(TensorFlowAdapter):
     """`tf_keras`, the package that carries Keras 2 on."""
 
+    package = "tf_keras"
+
     def find_keras(self):
         import tf_keras
 
         return tf_keras
 
     def versions(self):
-        found = super().versions()
-        return {"tf_keras" if name == "keras" else name: version for name, version in found.items()}
+        return {"tensorflow": self.tf.__version__, "tf_keras": self.keras_version(), "numpy": np.__version__}
 
 
 class LegacyTfKeras(TensorFlowAdapter):

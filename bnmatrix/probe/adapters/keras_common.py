@@ -112,10 +112,10 @@ def variant_options(keras, label, cell, shape, lacking):
     if variant == "default":
         return {}
     if variant in lacking:
-        raise Unavailable("%s: %s" % (label, lacking[variant]))
+        raise Unavailable(lacking[variant])
     options = VARIANTS.get(layer, {}).get(variant)
     if options is None:
-        raise Unavailable("%s" % NO_SUCH_VARIANT.get(variant, "%s has no %s of variant %s" % (label, layer, variant)))
+        raise Unavailable(NO_SUCH_VARIANT.get(variant, "%s has no %s of variant %s" % (label, layer, variant)))
     if options == "noise_shape":
         return {"noise_shape": shape[:1] + (1,) * (len(shape) - 2) + shape[-1:]}
     if isinstance(options, tuple):

@@ -34,7 +34,6 @@ class TensorFlow1(Adapter):
     """The TensorFlow of this process, in graph mode."""
 
     def __init__(self, framework, backend, device):
-        self._asked = device
         self._seed = None
         tf.logging.set_verbosity(tf.logging.ERROR)
         getattr(tf, "disable_v2_behavior", lambda: None)()

@@ -1,4 +1,4 @@
-"""A probe that behaves, in the standard library alone. Each faulty probe beside this file departs from it in one way."""
+"""A probe that behaves, in the standard library alone; each faulty one beside it departs from it once."""
 
 import json
 import os

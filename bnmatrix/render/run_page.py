@@ -1,0 +1,311 @@
+"""The page of a run: for each target and layer the folded truth table, its laws, and what else is the same throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from bnmatrix.layers import layers
+from bnmatrix.matrix import CellResult, ExpectationResult, Law, Matrix, TargetMatrix
+from bnmatrix.render import wording
+from bnmatrix.render.folding import Block, Folded, NotOk, Row, by_layer, fold
+from bnmatrix.render.layout import (
+    INDENT,
+    STYLES,
+    Sheet,
+    View,
+    columns,
+    entry,
+    indented,
+    labelled,
+    room,
+    separated,
+    wrapped,
+)
+
+HEADINGS = ("training", "trainable")
+GAP = 2
+NARROWEST = 16
+"""A column whose heading can be broken is at least as wide."""
+
+
+def page(matrix: Matrix, expand: bool = False) -> View:
+    """The page of a matrix; `expand` shows every cell in place of the folded tables."""
+
+    def view(sheet: Sheet) -> list[Text]:
+        lines: list[Text] = []
+        for target in matrix.targets:
+            lines += [*title(target, sheet), Text()]
+            for layer, cells in by_layer(target.cells).items():
+                laws = [law for law in target.laws if law.layer == layer]
+                lines += [*of_layer(target, layer, cells, laws, sheet, expand), Text()]
+        lines += side_by_side(matrix.targets, sheet)
+        lines += expectations(matrix.expectations, sheet)
+        lines += key(matrix, sheet)
+        while lines and not lines[-1].plain:
+            lines.pop()
+        return lines
+
+    return view
+
+
+def title(target: TargetMatrix, sheet: Sheet) -> list[Text]:
+    """Who was measured, over a rule."""
+    name = Text(target.target, STYLES["head"])
+    parts = [name, *(Text(part, STYLES["dim"]) for part in wording.versions(target))]
+    return [*separated(parts, sheet, sheet.width), Text(sheet.signs.rule * sheet.width, STYLES["dim"])]
+
+
+def of_layer(
+    target: TargetMatrix, layer: str, cells: Sequence[CellResult], laws: Sequence[Law], sheet: Sheet, expand: bool
+) -> list[Text]:
+    """Heading, answer, table and what is told beneath, of one layer."""
+    known = layers().get(layer)
+    name = known.classes.get(target.framework, "") if known else ""
+    heading = Text(layer, STYLES["head"])
+    if name:
+        heading.append(f"  {name}", STYLES["dim"])
+    folded = fold(cells)
+    if folded.only is not None and not expand:
+        return [*indented(heading, sheet.width, 0), *indented(_not_ok(folded.only, sheet), sheet.width)]
+    lines = [*indented(heading, sheet.width, 0), *answer(laws, sheet), Text()]
+    if expand:
+        lines += every_cell(cells, sheet)
+    else:
+        lines += table(cells, folded, sheet)
+    return [*lines, Text(), *beneath(target, layer, folded, laws, sheet, expand)]
+
+
+def answer(laws: Sequence[Law], sheet: Sheet) -> list[Text]:
+    """What each flag decides: the question that most readers come with."""
+    lines = []
+    for who, facts in wording.answer(laws):
+        decide = "decide" if who == "both together" else "decides"
+        text = Text(f"{who} {decide} ").append(wording.enumerated(facts), STYLES["head"])
+        lines += indented(text, sheet.width, hanging=INDENT)
+    return lines
+
+
+def table(cells: Sequence[CellResult], folded: Folded, sheet: Sheet) -> list[Text]:
+    """The truth table in columns; with a column even for what another one tells, where there is room."""
+    full = fold(cells, with_followers=True)
+    for candidate in (full, folded):
+        widths = _widths(candidate, sheet)
+        if INDENT + sum(widths) + GAP * (len(widths) - 1) <= sheet.width and not sheet.narrow:
+            return _in_columns(candidate, widths, sheet)
+    return _in_one_column(folded, sheet)
+
+
+def _widths(folded: Folded, sheet: Sheet) -> list[int]:
+    rows = [row for block in folded.blocks for row in block.rows]
+    firsts = [max(len(name), *(len(", ".join(getattr(row, name))) for row in rows)) for name in HEADINGS]
+    widths = []
+    for number, facts in enumerate(folded.columns):
+        shown = [len(entry(row.shows[number], sheet.signs)) for row in rows if not isinstance(row.shows, NotOk)]
+        widths.append(max([*shown, *(len(line) for line in _heading(facts))]))
+    return [*firsts, *widths]
+
+
+def _heading(facts: Sequence[str]) -> list[str]:
+    """Facts that share a column, one after another, in lines about as wide as the longest."""
+    longest = max(NARROWEST, *(len(fact) + 1 for fact in facts))
+    lines = [""]
+    for number, fact in enumerate(facts):
+        word = fact + ("," if number < len(facts) - 1 else "")
+        joined = f"{lines[-1]} {word}".strip()
+        if len(joined) <= longest:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return lines
+
+
+def _in_columns(folded: Folded, widths: Sequence[int], sheet: Sheet) -> list[Text]:
+    headings = [[name] for name in HEADINGS] + [_heading(facts) for facts in folded.columns]
+    height = max(len(heading) for heading in headings)
+    # Headings stand on the rule: shorter ones have their empty lines above.
+    tops = [[""] * (height - len(heading)) + heading for heading in headings]
+    lines = columns([[Text(top[number], STYLES["head"]) for top in tops] for number in range(height)], widths, GAP)
+    lines.append(Text((" " * GAP).join(sheet.signs.rule * width for width in widths), STYLES["dim"]))
+    for number, block in enumerate(folded.blocks):
+        if number:
+            lines.append(Text())
+        lines += _where(block, sum(widths))
+        for row in block.rows:
+            firsts = [Text(", ".join(row.training)), Text(", ".join(row.trainable))]
+            if isinstance(row.shows, NotOk):
+                rest = sheet.width - INDENT - sum(widths[:2]) - 2 * GAP
+                lines += columns([[*firsts, _not_ok(row.shows, sheet)]], [*widths[:2], rest], GAP)
+            else:
+                entries = [entry(value, sheet.signs) for value in row.shows]
+                lines += columns([[*firsts, *entries]], widths, GAP)
+    return [Text(" " * INDENT) + line if line.plain else line for line in lines]
+
+
+def _in_one_column(folded: Folded, sheet: Sheet) -> list[Text]:
+    """A short paragraph a row, for pages too narrow for columns."""
+    lines: list[Text] = []
+    for block in folded.blocks:
+        lines += [Text(" " * INDENT) + line for line in _where(block, sheet.width - INDENT)]
+        for row in block.rows:
+            lines += indented(Text(_row_name(row), STYLES["head"]), sheet.width, INDENT, INDENT)
+            if isinstance(row.shows, NotOk):
+                lines += indented(_not_ok(row.shows, sheet), sheet.width, 2 * INDENT)
+                continue
+            for facts, value in zip(folded.columns, row.shows, strict=True):
+                text = Text(", ".join(facts) + " ", STYLES["dim"]) + entry(value, sheet.signs)
+                lines += indented(text, sheet.width, 2 * INDENT, INDENT)
+        lines.append(Text())
+    return lines[:-1]
+
+
+def _row_name(row: Row) -> str:
+    return f"training {', '.join(row.training)}; trainable {', '.join(row.trainable)}"
+
+
+def _where(block: Block, width: int) -> list[Text]:
+    """The heading of a block: the executions, and what else singles it out."""
+    headings = [wording.context(when) for when in block.where]
+    if not any(headings):
+        return []
+    return [line for heading in headings for line in wrapped(Text(heading, "italic"), width)]
+
+
+def _not_ok(why: NotOk, sheet: Sheet) -> Text:
+    """`✗ raised: ValueError: ...`"""
+    return Text(f"{sheet.signs.bad} {why.outcome}", STYLES["bad"]).append(f": {why.why}" if why.why else "", "default")
+
+
+def every_cell(cells: Sequence[CellResult], sheet: Sheet) -> list[Text]:
+    """Every cell with all its facts."""
+    lines: list[Text] = []
+    for cell in cells:
+        lines += indented(Text(cell.id, STYLES["head"]), sheet.width, INDENT, INDENT)
+        if cell.outcome != "ok":
+            lines += indented(_not_ok(NotOk(cell.outcome, cell.reason or ""), sheet), sheet.width, 2 * INDENT)
+        parts = [Text(f"{fact} ") + entry(value, sheet.signs) for fact, value in cell.facts.items()]
+        for fact, flicker in cell.measured.get("unstable", {}).items():
+            parts.append(Text(f"{fact} flickers, rate {flicker['rate']}", STYLES["doubtful"]))
+        lines += [Text(" " * 2 * INDENT) + line for line in separated(parts, sheet, sheet.width - 2 * INDENT)]
+    return lines
+
+
+def beneath(
+    target: TargetMatrix, layer: str, folded: Folded, laws: Sequence[Law], sheet: Sheet, expand: bool
+) -> list[Text]:
+    """Laws, what training not given acts as, facts that need no column, and what was folded."""
+    lines: list[Text] = []
+    if told := wording.told(laws, aside=expand):
+        lines += labelled("laws", in_rules([(law.subject, law) for law in told], room(sheet)), sheet)
+    if acts := wording.default_acts([default for default in target.defaults if default.layer == layer]):
+        lines += labelled("default", wrapped(Text(f"training not given {acts}"), room(sheet)), sheet)
+    width = room(sheet)
+    follow = [told_fact for told_fact in folded.beneath if told_fact.follows and not _has_column(told_fact.fact, folded)]
+    for told_fact in follow:
+        label = "gradient" if told_fact.fact == "input_gradient" else told_fact.fact
+        parts = [
+            f"{value} where {wording.where(conditions).replace('=', ' ')}" for value, conditions in told_fact.values
+        ]
+        lines += labelled(label, separated(parts, sheet, width), sheet)
+    if facts := [wording.beneath(fact) for fact in folded.beneath if not fact.follows]:
+        lines += labelled("facts", separated(facts, sheet, width), sheet)
+    if folded.fixed:
+        lines += labelled("all at", wrapped(Text(wording.condition({k: [v] for k, v in folded.fixed.items()})), width), sheet)
+    if folded.alike and not expand:
+        lines += labelled("folded", wrapped(Text(wording.folded(folded.alike)), width), sheet)
+    if folded.untold and not expand:
+        text = f"{wording.enumerated(folded.untold)}: --expand shows every cell"
+        lines += labelled("varies", wrapped(Text(text), width), sheet)
+    return lines
+
+
+def _has_column(fact: str, folded: Folded) -> bool:
+    return any(fact in column for column in folded.columns)
+
+
+def in_rules(laws: Sequence[tuple[str, wording.Told]], width: int) -> list[Text]:
+    """Laws under each other, `<=>` aligned: what, the sign, the rule and where it holds.
+
+    Something that has several laws is named once. Where it is too narrow for that, a paragraph each.
+    """
+    if not laws:
+        return []
+    rules = [" ".join(part for part in (law.rule, law.when) if part) for _, law in laws]
+    right = max(len(law.rule) for _, law in laws)
+    left = min(max(len(subject) for subject, _ in laws), width - right - 7)
+    if left < NARROWEST + INDENT:
+        paragraphs = [Text(f"{subject} {law.relation} {rule}") for (subject, law), rule in zip(laws, rules, strict=True)]
+        return [line for text in paragraphs for line in indented(text, width, 0, INDENT)]
+    rows, before = [], None
+    for (subject, law), rule in zip(laws, rules, strict=True):
+        relation = law.relation or "   "
+        rows.append([Text(subject if subject != before else ""), Text(relation, STYLES["dim"]), Text(rule, STYLES["head"])])
+        before = subject
+    return columns(rows, [left, 3, width - left - 7])
+
+
+def side_by_side(targets: Sequence[TargetMatrix], sheet: Sheet) -> list[Text]:
+    """The headline laws of several targets, each target under the other."""
+    lines: list[Text] = []
+    for layer in dict.fromkeys(law.layer for target in targets for law in target.laws):
+        found = wording.headlines(targets, layer) if len({target.target for target in targets}) > 1 else []
+        if not found:
+            continue
+        lines += [*_ruled("side by side", layer, sheet), Text()]
+        for subject, per_target in found:
+            lines += indented(Text(subject, STYLES["head"]), sheet.width, INDENT, INDENT)
+            laws = [(name, law) for name, laws in per_target for law in laws]
+            lines += [Text(" " * 2 * INDENT) + line for line in in_rules_of(laws, sheet.width - 2 * INDENT)]
+        lines.append(Text())
+    return lines
+
+
+def in_rules_of(laws: Sequence[tuple[str, wording.Told]], width: int) -> list[Text]:
+    """Laws of several targets about the same thing: the target, the sign, the rule."""
+    left = max(len(name) for name, _ in laws)
+    rows, before = [], None
+    for name, law in laws:
+        rule = Text(law.rule, STYLES["head"]).append(f" {law.when}" if law.when else "", "not bold")
+        rows.append([Text(name if name != before else ""), Text(law.relation or "   ", STYLES["dim"]), rule])
+        before = name
+    return columns(rows, [left, 3, max(width - left - 7, 8)])
+
+
+def _ruled(name: str, of: str, sheet: Sheet) -> list[Text]:
+    """The heading of a part of the page that is about no single target."""
+    heading = Text(name, STYLES["head"]).append(f"  {of}" if of else "", STYLES["dim"])
+    return [*wrapped(heading, sheet.width), Text(sheet.signs.rule * sheet.width, STYLES["dim"])]
+
+
+def expectations(results: Sequence[ExpectationResult], sheet: Sheet) -> list[Text]:
+    """What scenarios expect: holds, contradicted (by which cells) or untested, with the source."""
+    lines: list[Text] = []
+    signs = {
+        "holds": (sheet.signs.good, STYLES["moves"]),
+        "contradicted": (sheet.signs.bad, STYLES["bad"]),
+        "untested": (sheet.signs.none, STYLES["doubtful"]),
+    }
+    for scenario in dict.fromkeys(result.scenario for result in results):
+        own = [result for result in results if result.scenario == scenario]
+        counts = [f"{count} {answer}" for answer in signs if (count := sum(r.answer == answer for r in own))]
+        lines += [*_ruled("expectations", f"{scenario}: {', '.join(counts)}", sheet), Text()]
+        for result in own:
+            sign, style = signs.get(result.answer, ("", ""))
+            text = Text(f"{sign} {result.answer}", style).append(f" {result.target}: ", "default")
+            lines += indented(text.append(result.says, "default"), sheet.width, INDENT, INDENT)
+            for identity in result.contradicted_by:
+                lines += indented(Text(f"by {identity}"), sheet.width, 2 * INDENT, INDENT)
+            if result.source:
+                lines += indented(Text(f"source: {result.source}", STYLES["dim"]), sheet.width, 2 * INDENT, INDENT)
+        lines.append(Text())
+    return lines
+
+
+def key(matrix: Matrix, sheet: Sheet) -> list[Text]:
+    """What the words of the tables mean."""
+    words = [value for target in matrix.targets for cell in target.cells for value in cell.facts.values()]
+    parts = []
+    for word, meaning in wording.glossary(words):
+        parts.append(entry(word, sheet.signs).append(f" {meaning}", STYLES["dim"]))
+    return labelled("key", separated(parts, sheet, room(sheet)), sheet) if parts else []

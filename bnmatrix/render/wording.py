@@ -1,0 +1,217 @@
+"""Laws, conditions and answers in plain words: text without layout or colour, the same in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bnmatrix.comparison import Condition, Convention, Diff, SideLaw
+from bnmatrix.conditions import When
+from bnmatrix.matrix import Default, Law, TargetMatrix, Value
+from bnmatrix.render.folding import Beneath
+
+HEADLINE = ("normalised_by", "stochastic")
+"""Facts whose laws come first; then what moves, in the order of the facts."""
+
+ASIDE = ("input_gradient", "inference_output")
+"""Facts whose laws are told by `--expand` only: the table has them, or they follow from the others."""
+
+GLOSSARY = {
+    "updated": "changed by one step",
+    "unchanged": "not changed by it",
+    "batch": "normalised by this batch's own mean and variance",
+    "moving": "by the stored ones",
+    "sample": "normalised by each sample's own mean and variance",
+    "undecided": "the measurement does not tell",
+    "unstable": "differs between identical runs",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A law in words: what it is about, the rule (`always` and `never` included), and where it holds."""
+
+    facts: tuple[str, ...]
+    value: Value
+    rule: str
+    when: str
+
+    @property
+    def subject(self) -> str:
+        """`gamma, beta updated`"""
+        return f"{', '.join(self.facts)} {number(self.value)}"
+
+    @property
+    def relation(self) -> str:
+        """What stands between subject and rule."""
+        return "" if self.rule in ("always", "never") else "<=>"
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.subject, self.relation, self.rule, self.when) if part)
+
+
+def number(value: Value) -> str:
+    """A value as it is written: words as they are, numbers shortest."""
+    return str(value)
+
+
+def condition(when: Mapping[str, Sequence[str]]) -> str:
+    """`training=true, execution=fit|predict`; empty where nothing is named."""
+    return ", ".join(f"{axis}={'|'.join(values)}" for axis, values in when.items())
+
+
+def where(conditions: Iterable[When]) -> str:
+    """Several conditions, any of which will do."""
+    return " or ".join(condition(entry) for entry in conditions if entry)
+
+
+def context(when: Mapping[str, Sequence[str]]) -> str:
+    """A condition as the heading of a block: executions by their names alone. `call, graph · rank 4`"""
+    parts = []
+    for axis, values in sorted(when.items(), key=lambda entry: entry[0] != "execution"):
+        parts.append(listed(values) if axis == "execution" else f"{axis} {listed(values)}")
+    return "; ".join(parts)
+
+
+def listed(words: Sequence[str]) -> str:
+    """`call, graph`"""
+    return ", ".join(words)
+
+
+def enumerated(words: Sequence[str]) -> str:
+    """`fit, evaluate and predict`"""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def told(laws: Iterable[Law | SideLaw], aside: bool = False) -> list[Told]:
+    """Laws in words, those together that differ in nothing but the fact; headlines first.
+
+    `aside`: those that are left out of a short page as well.
+    """
+    joined: dict[tuple[Value, tuple[tuple[str, str], ...]], list[str]] = {}
+    by_fact: dict[tuple[str, Value], list[tuple[str, str]]] = {}
+    for law in laws:
+        if aside or law.fact not in ASIDE:
+            by_fact.setdefault((law.fact, law.value), []).append((law.rule, condition(law.when)))
+    for (fact, value), rules in sorted(by_fact.items(), key=lambda entry: entry[0][0] not in HEADLINE):
+        joined.setdefault((value, tuple(rules)), []).append(fact)
+    found = [
+        Told(tuple(facts), value, rule, f"when {when}" if when else "")
+        for (value, rules), facts in joined.items()
+        for rule, when in rules
+    ]
+    order = {law.facts: index for index, law in reversed(list(enumerate(found)))}
+    return sorted(found, key=lambda law: (law.facts[0] not in HEADLINE, "moving_mean" not in law.facts, order[law.facts]))
+
+
+def answer(laws: Sequence[Law]) -> list[tuple[str, list[str]]]:
+    """What each flag decides, from the laws that hold: [("trainable alone", ["gamma", "beta"]), ...]
+
+    A fact counts for a flag where any of its rules names it; a fact that neither decides is left out.
+    """
+    named: dict[str, set[str]] = {}
+    for law in laws:
+        if law.fact not in ASIDE:
+            words = set(law.rule.split()) & {"training", "trainable"}
+            named.setdefault(law.fact, set()).update(words)
+    kinds = {"training alone": {"training"}, "trainable alone": {"trainable"}, "both together": {"training", "trainable"}}
+    order = sorted(named, key=lambda fact: fact not in HEADLINE)
+    found = [(kind, [fact for fact in order if named[fact] == words]) for kind, words in kinds.items()]
+    return [(kind, facts) for kind, facts in found if facts]
+
+
+def default_acts(defaults: Sequence[Default]) -> str:
+    """`training not given acts as false in call and graph; as true in fit`; empty where nothing is known."""
+    groups: dict[str, list[str]] = {}
+    for default in defaults:
+        groups.setdefault(default.acts_as, []).append(default.execution)
+    says = {
+        "true": "acts as true in {}",
+        "false": "acts as false in {}",
+        "either": "makes no difference in {}",
+        "neither": "acts as neither true nor false in {}",
+    }
+    return "; ".join(says.get(way, way + " in {}").format(enumerated(names)) for way, names in groups.items())
+
+
+def beneath(fact: Beneath) -> str:
+    """`variance_estimator biased (rank=2), unbiased (rank=4)`"""
+    parts = [
+        f"{number(value)} ({where(conditions)})" if where(conditions) else number(value)
+        for value, conditions in fact.values
+    ]
+    return f"{fact.fact} {', '.join(parts)}"
+
+
+def folded(alike: Mapping[str, Sequence[Sequence[str]]]) -> str:
+    """`rank 2 = 4; execution call = graph, fit = train_on_batch`"""
+    return "; ".join(f"{axis} {', '.join(' = '.join(group) for group in groups)}" for axis, groups in alike.items())
+
+
+def versions(target: TargetMatrix) -> list[str]:
+    """`tensorflow 2.21.0`, ..., `Python 3.11.7`, `cpu`"""
+    found = [f"{package} {version}" for package, version in target.versions.items()]
+    return [*found, *([f"Python {target.python}"] if target.python else []), *([target.device] if target.device else [])]
+
+
+def headlines(targets: Sequence[TargetMatrix], layer: str) -> list[tuple[str, list[tuple[str, list[Told]]]]]:
+    """The laws of several targets side by side: [("gamma, beta updated", [("tf2", its laws), ...]), ...]
+
+    Facts stand together where every target treats them alike. Only laws of facts that two targets share.
+    """
+    per_target = {
+        target.target: {
+            (fact, law.value): [] for law in told(own) for fact in law.facts
+        } for target in targets if (own := [law for law in target.laws if law.layer == layer])
+    }  # fmt: skip
+    for target in targets:
+        for law in told([law for law in target.laws if law.layer == layer]):
+            for fact in law.facts:
+                per_target[target.target][fact, law.value].append(replace(law, facts=(fact,)))
+    keys = dict.fromkeys(key for found in per_target.values() for key in found)
+    shared = [key for key in keys if sum(key in found for found in per_target.values()) > 1]
+    joined: dict[tuple[object, ...], list[tuple[str, Value]]] = {}
+    for fact, value in shared:
+        rules = tuple(
+            (name, tuple((law.rule, law.when) for law in found.get((fact, value), ())))
+            for name, found in per_target.items()
+        )
+        joined.setdefault((value, rules), []).append((fact, value))
+    result = []
+    for together in joined.values():
+        subject = Told(tuple(fact for fact, _ in together), together[0][1], "", "").subject
+        result.append((subject, [(name, found[together[0]]) for name, found in per_target.items() if together[0] in found]))
+    return result
+
+
+def convention(entry: Convention) -> str:
+    """`update_rate 0.01 -> 0.1`"""
+    return f"{entry.name} {number(entry.old)} -> {number(entry.new)}"
+
+
+def conditions_together(conditions: Sequence[Condition]) -> list[tuple[list[str], Condition]]:
+    """Conditions that differ in nothing but the fact, together: (facts, the first of them)."""
+    joined: dict[tuple[object, ...], tuple[list[str], Condition]] = {}
+    for entry in conditions:
+        key = (entry.old, entry.new, entry.severity, tuple(entry.ids))
+        joined.setdefault(key, ([], entry))[0].append(entry.fact)
+    return list(joined.values())
+
+
+def reasons(diff: Diff) -> list[tuple[str, list[str]]]:
+    """Why cells cannot be compared, with their ids; the most frequent first."""
+    grouped: dict[str, list[str]] = {}
+    for entry in diff.not_comparable:
+        grouped.setdefault(entry.reason or f"{entry.old}, {entry.new}", []).append(entry.id)
+    return sorted(grouped.items(), key=lambda entry: -len(entry[1]))
+
+
+def glossary(words: Iterable[Value]) -> list[tuple[str, str]]:
+    """The meaning of those of `words` that need one, in a fixed order."""
+    present = set(words)
+    return [(word, meaning) for word, meaning in GLOSSARY.items() if word in present]
+
+
+def cells(count: int) -> str:
+    """`1 cell`, `12 cells`"""
+    return f"{count} cell" if count == 1 else f"{count} cells"
