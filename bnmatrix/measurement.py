@@ -6,6 +6,7 @@ leave something open it is observed again, up to `MOST` times; what still disagr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ def measure(plans: Sequence[Plan], options: Options, progress: Progress = lambda
     }
     total, done = len(subjects), 0
     greetings: dict[Guest, Greeting] = {}
-    with Runner(jobs=options.jobs, timeout=options.timeout) as runner:
+    with Runner(jobs=options.jobs or processors(), timeout=options.timeout) as runner:
         for number, (guest, plan) in enumerate(zip(guests, plans, strict=True)):
             runner.submit(guest, _requests(number, plan, options.seed))
         # The judge brings numpy; it loads while the probes import their frameworks.
@@ -125,6 +126,11 @@ def measure(plans: Sequence[Plan], options: Options, progress: Progress = lambda
             for number, (plan, guest) in enumerate(zip(plans, guests, strict=True))
         ],
     )
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def is_complete(matrix: Matrix) -> bool:

@@ -154,6 +154,16 @@ def columns(rows: Sequence[Sequence[Text]], widths: Sequence[int], gap: int = 2)
     return lines
 
 
+def heading(name: str, of: str, sheet: Sheet) -> list[Text]:
+    """The heading of a part of a page."""
+    return wrapped(Text(name, STYLES["head"]).append(f"  {of}" if of else "", "not bold dim"), sheet.width)
+
+
+def ruled(name: str, of: str, sheet: Sheet) -> list[Text]:
+    """The heading of a large part of a page, over a rule."""
+    return [*heading(name, of, sheet), Text(sheet.signs.rule * sheet.width, STYLES["dim"])]
+
+
 def show(view: View, console: Console) -> None:
     """Print a page as the console's width and encoding allow."""
     signs = UNICODE if can_show(UNICODE, console) else ASCII

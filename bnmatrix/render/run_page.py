@@ -21,8 +21,10 @@ from bnmatrix.render.layout import (
     labelled,
     room,
     separated,
+    ruled,
     wrapped,
 )
+from bnmatrix.render.law_lines import laws_in_columns, laws_of_sides
 
 HEADINGS = ("training", "trainable")
 GAP = 2
@@ -81,7 +83,7 @@ def answer(laws: Sequence[Law], sheet: Sheet) -> list[Text]:
     """What each flag decides: the question that most readers come with."""
     lines = []
     for who, facts in wording.answer(laws):
-        decide = "decide" if who == "both together" else "decides"
+        decide = "decides" if who.endswith("alone") else "decide"
         text = Text(f"{who} {decide} ").append(wording.enumerated(facts), STYLES["head"])
         lines += indented(text, sheet.width, hanging=INDENT)
     return lines
@@ -197,7 +199,7 @@ def beneath(
     """Laws, what training not given acts as, facts that need no column, and what was folded."""
     lines: list[Text] = []
     if told := wording.told(laws, aside=expand):
-        lines += labelled("laws", in_rules([(law.subject, law) for law in told], room(sheet)), sheet)
+        lines += labelled("laws", laws_in_columns([(law.subject, law) for law in told], room(sheet)), sheet)
     if acts := wording.default_acts([default for default in target.defaults if default.layer == layer]):
         lines += labelled("default", wrapped(Text(f"training not given {acts}"), room(sheet)), sheet)
     width = room(sheet)
@@ -213,7 +215,7 @@ def beneath(
     if folded.fixed:
         lines += labelled("all at", wrapped(Text(wording.condition({k: [v] for k, v in folded.fixed.items()})), width), sheet)
     if folded.alike and not expand:
-        lines += labelled("folded", wrapped(Text(wording.folded(folded.alike)), width), sheet)
+        lines += labelled("folded", separated(wording.folded(folded.alike), sheet, width), sheet)
     if folded.untold and not expand:
         text = f"{wording.enumerated(folded.untold)}: --expand shows every cell"
         lines += labelled("varies", wrapped(Text(text), width), sheet)
@@ -224,58 +226,14 @@ def _has_column(fact: str, folded: Folded) -> bool:
     return any(fact in column for column in folded.columns)
 
 
-def in_rules(laws: Sequence[tuple[str, wording.Told]], width: int) -> list[Text]:
-    """Laws under each other, `<=>` aligned: what, the sign, the rule and where it holds.
-
-    Something that has several laws is named once. Where it is too narrow for that, a paragraph each.
-    """
-    if not laws:
-        return []
-    rules = [" ".join(part for part in (law.rule, law.when) if part) for _, law in laws]
-    right = max(len(law.rule) for _, law in laws)
-    left = min(max(len(subject) for subject, _ in laws), width - right - 7)
-    if left < NARROWEST + INDENT:
-        paragraphs = [Text(f"{subject} {law.relation} {rule}") for (subject, law), rule in zip(laws, rules, strict=True)]
-        return [line for text in paragraphs for line in indented(text, width, 0, INDENT)]
-    rows, before = [], None
-    for (subject, law), rule in zip(laws, rules, strict=True):
-        relation = law.relation or "   "
-        rows.append([Text(subject if subject != before else ""), Text(relation, STYLES["dim"]), Text(rule, STYLES["head"])])
-        before = subject
-    return columns(rows, [left, 3, width - left - 7])
-
-
 def side_by_side(targets: Sequence[TargetMatrix], sheet: Sheet) -> list[Text]:
-    """The headline laws of several targets, each target under the other."""
+    """The headline laws of several targets under each other."""
     lines: list[Text] = []
     for layer in dict.fromkeys(law.layer for target in targets for law in target.laws):
-        found = wording.headlines(targets, layer) if len({target.target for target in targets}) > 1 else []
-        if not found:
-            continue
-        lines += [*_ruled("side by side", layer, sheet), Text()]
-        for subject, per_target in found:
-            lines += indented(Text(subject, STYLES["head"]), sheet.width, INDENT, INDENT)
-            laws = [(name, law) for name, laws in per_target for law in laws]
-            lines += [Text(" " * 2 * INDENT) + line for line in in_rules_of(laws, sheet.width - 2 * INDENT)]
-        lines.append(Text())
+        sides = [(target.target, [law for law in target.laws if law.layer == layer]) for target in targets]
+        if found := wording.side_by_side(sides):
+            lines += [*ruled("side by side", layer, sheet), Text(), *laws_of_sides(found, sheet), Text()]
     return lines
-
-
-def in_rules_of(laws: Sequence[tuple[str, wording.Told]], width: int) -> list[Text]:
-    """Laws of several targets about the same thing: the target, the sign, the rule."""
-    left = max(len(name) for name, _ in laws)
-    rows, before = [], None
-    for name, law in laws:
-        rule = Text(law.rule, STYLES["head"]).append(f" {law.when}" if law.when else "", "not bold")
-        rows.append([Text(name if name != before else ""), Text(law.relation or "   ", STYLES["dim"]), rule])
-        before = name
-    return columns(rows, [left, 3, max(width - left - 7, 8)])
-
-
-def _ruled(name: str, of: str, sheet: Sheet) -> list[Text]:
-    """The heading of a part of the page that is about no single target."""
-    heading = Text(name, STYLES["head"]).append(f"  {of}" if of else "", STYLES["dim"])
-    return [*wrapped(heading, sheet.width), Text(sheet.signs.rule * sheet.width, STYLES["dim"])]
 
 
 def expectations(results: Sequence[ExpectationResult], sheet: Sheet) -> list[Text]:
@@ -289,7 +247,7 @@ def expectations(results: Sequence[ExpectationResult], sheet: Sheet) -> list[Tex
     for scenario in dict.fromkeys(result.scenario for result in results):
         own = [result for result in results if result.scenario == scenario]
         counts = [f"{count} {answer}" for answer in signs if (count := sum(r.answer == answer for r in own))]
-        lines += [*_ruled("expectations", f"{scenario}: {', '.join(counts)}", sheet), Text()]
+        lines += [*ruled("expectations", f"{scenario}: {', '.join(counts)}", sheet), Text()]
         for result in own:
             sign, style = signs.get(result.answer, ("", ""))
             text = Text(f"{sign} {result.answer}", style).append(f" {result.target}: ", "default")
@@ -307,5 +265,5 @@ def key(matrix: Matrix, sheet: Sheet) -> list[Text]:
     words = [value for target in matrix.targets for cell in target.cells for value in cell.facts.values()]
     parts = []
     for word, meaning in wording.glossary(words):
-        parts.append(entry(word, sheet.signs).append(f" {meaning}", STYLES["dim"]))
+        parts.append(entry(word, sheet.signs).append(f": {meaning}", STYLES["dim"]))
     return labelled("key", separated(parts, sheet, room(sheet)), sheet) if parts else []

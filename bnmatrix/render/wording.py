@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bnmatrix.comparison import Condition, Convention, Diff, SideLaw
+from bnmatrix.comparison import Condition, Diff, Side, SideLaw
 from bnmatrix.conditions import When
 from bnmatrix.matrix import Default, Law, TargetMatrix, Value
 from bnmatrix.render.folding import Beneath
@@ -66,16 +66,17 @@ def where(conditions: Iterable[When]) -> str:
 
 
 def context(when: Mapping[str, Sequence[str]]) -> str:
-    """A condition as the heading of a block: executions by their names alone. `call, graph · rank 4`"""
-    parts = []
-    for axis, values in sorted(when.items(), key=lambda entry: entry[0] != "execution"):
-        parts.append(listed(values) if axis == "execution" else f"{axis} {listed(values)}")
-    return "; ".join(parts)
+    """A condition as the heading of a block: executions by their names alone. `call, graph at rank 4`"""
+    executions = ", ".join(when.get("execution", ()))
+    others = ", ".join(f"{axis} {enumerated(values)}" for axis, values in when.items() if axis != "execution")
+    return " at ".join(part for part in (executions, others) if part)
 
 
-def listed(words: Sequence[str]) -> str:
-    """`call, graph`"""
-    return ", ".join(words)
+def place(when: Mapping[str, Sequence[str]]) -> str:
+    """A condition as the end of a sentence: `(in call, at rank 4)`"""
+    parts = sorted(when.items(), key=lambda entry: entry[0] != "execution")
+    words = [f"{'in' if axis == 'execution' else f'at {axis}'} {enumerated(values)}" for axis, values in parts]
+    return f"({', '.join(words)})" if words else ""
 
 
 def enumerated(words: Sequence[str]) -> str:
@@ -92,11 +93,11 @@ def told(laws: Iterable[Law | SideLaw], aside: bool = False) -> list[Told]:
     by_fact: dict[tuple[str, Value], list[tuple[str, str]]] = {}
     for law in laws:
         if aside or law.fact not in ASIDE:
-            by_fact.setdefault((law.fact, law.value), []).append((law.rule, condition(law.when)))
+            by_fact.setdefault((law.fact, law.value), []).append((law.rule, place(law.when)))
     for (fact, value), rules in sorted(by_fact.items(), key=lambda entry: entry[0][0] not in HEADLINE):
         joined.setdefault((value, tuple(rules)), []).append(fact)
     found = [
-        Told(tuple(facts), value, rule, f"when {when}" if when else "")
+        Told(tuple(facts), value, rule, when)
         for (value, rules), facts in joined.items()
         for rule, when in rules
     ]
@@ -114,7 +115,7 @@ def answer(laws: Sequence[Law]) -> list[tuple[str, list[str]]]:
         if law.fact not in ASIDE:
             words = set(law.rule.split()) & {"training", "trainable"}
             named.setdefault(law.fact, set()).update(words)
-    kinds = {"training alone": {"training"}, "trainable alone": {"trainable"}, "both together": {"training", "trainable"}}
+    kinds = {"training alone": {"training"}, "trainable alone": {"trainable"}, "training and trainable together": {"training", "trainable"}}
     order = sorted(named, key=lambda fact: fact not in HEADLINE)
     found = [(kind, [fact for fact in order if named[fact] == words]) for kind, words in kinds.items()]
     return [(kind, facts) for kind, facts in found if facts]
@@ -143,59 +144,73 @@ def beneath(fact: Beneath) -> str:
     return f"{fact.fact} {', '.join(parts)}"
 
 
-def folded(alike: Mapping[str, Sequence[Sequence[str]]]) -> str:
-    """`rank 2 = 4; execution call = graph, fit = train_on_batch`"""
-    return "; ".join(f"{axis} {', '.join(' = '.join(group) for group in groups)}" for axis, groups in alike.items())
+def folded(alike: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
+    """[`rank 2 = 4`, `execution call = graph`, `execution fit = train_on_batch`]"""
+    return [f"{axis} {' = '.join(group)}" for axis, groups in alike.items() for group in groups]
 
 
-def versions(target: TargetMatrix) -> list[str]:
+def versions(target: TargetMatrix | Side) -> list[str]:
     """`tensorflow 2.21.0`, ..., `Python 3.11.7`, `cpu`"""
     found = [f"{package} {version}" for package, version in target.versions.items()]
     return [*found, *([f"Python {target.python}"] if target.python else []), *([target.device] if target.device else [])]
 
 
-def headlines(targets: Sequence[TargetMatrix], layer: str) -> list[tuple[str, list[tuple[str, list[Told]]]]]:
-    """The laws of several targets side by side: [("gamma, beta updated", [("tf2", its laws), ...]), ...]
+Sides = Sequence[tuple[str, Sequence[Law | SideLaw]]]
+"""Who obeys which laws."""
 
-    Facts stand together where every target treats them alike. Only laws of facts that two targets share.
+
+def side_by_side(sides: Sides) -> list[tuple[str, list[tuple[str, Told]]]]:
+    """The laws of several sides about the same thing together: [("gamma, beta updated", [("tf2", a law), ...]), ...]
+
+    Facts stand together where every side treats them alike. Only what two sides have laws about.
     """
-    per_target = {
-        target.target: {
-            (fact, law.value): [] for law in told(own) for fact in law.facts
-        } for target in targets if (own := [law for law in target.laws if law.layer == layer])
-    }  # fmt: skip
-    for target in targets:
-        for law in told([law for law in target.laws if law.layer == layer]):
+    found: dict[tuple[str, Value], dict[str, list[Told]]] = {}
+    for name, laws in sides:
+        for law in told(laws):
             for fact in law.facts:
-                per_target[target.target][fact, law.value].append(replace(law, facts=(fact,)))
-    keys = dict.fromkeys(key for found in per_target.values() for key in found)
-    shared = [key for key in keys if sum(key in found for found in per_target.values()) > 1]
-    joined: dict[tuple[object, ...], list[tuple[str, Value]]] = {}
-    for fact, value in shared:
-        rules = tuple(
-            (name, tuple((law.rule, law.when) for law in found.get((fact, value), ())))
-            for name, found in per_target.items()
-        )
-        joined.setdefault((value, rules), []).append((fact, value))
+                found.setdefault((fact, law.value), {}).setdefault(name, []).append(law)
+    joined: dict[tuple[object, ...], list[str]] = {}
+    for (fact, value), by_side in found.items():
+        if len(by_side) > 1:
+            rules = tuple((name, law.rule, law.when) for name, laws in by_side.items() for law in laws)
+            joined.setdefault((value, rules), []).append(fact)
     result = []
-    for together in joined.values():
-        subject = Told(tuple(fact for fact, _ in together), together[0][1], "", "").subject
-        result.append((subject, [(name, found[together[0]]) for name, found in per_target.items() if together[0] in found]))
+    for (value, _), facts in joined.items():
+        by_side = found[facts[0], value]  # type: ignore[index]  # as it was put in
+        subject = Told(tuple(facts), value, "", "").subject  # type: ignore[arg-type]
+        result.append((subject, [(name, law) for name, laws in by_side.items() for law in laws]))
     return result
 
 
-def convention(entry: Convention) -> str:
-    """`update_rate 0.01 -> 0.1`"""
-    return f"{entry.name} {number(entry.old)} -> {number(entry.new)}"
+def agree(laws: Sequence[tuple[str, Told]]) -> bool:
+    """Whether all sides obey the same."""
+    by_side: dict[str, list[tuple[str, str]]] = {}
+    for name, law in laws:
+        by_side.setdefault(name, []).append((law.rule, law.when))
+    return all(rules == next(iter(by_side.values())) for rules in by_side.values())
 
 
-def conditions_together(conditions: Sequence[Condition]) -> list[tuple[list[str], Condition]]:
-    """Conditions that differ in nothing but the fact, together: (facts, the first of them)."""
-    joined: dict[tuple[object, ...], tuple[list[str], Condition]] = {}
+def by_cells(conditions: Sequence[Condition]) -> list[list[Condition]]:
+    """Conditions that single out the same cells, together."""
+    grouped: dict[tuple[str, ...], list[Condition]] = {}
     for entry in conditions:
-        key = (entry.old, entry.new, entry.severity, tuple(entry.ids))
-        joined.setdefault(key, ([], entry))[0].append(entry.fact)
-    return list(joined.values())
+        grouped.setdefault(tuple(entry.ids), []).append(entry)
+    return list(grouped.values())
+
+
+def by_change(conditions: Sequence[Condition]) -> list[tuple[str, Value, Value]]:
+    """Changes, those together that differ in nothing but the fact: [("gamma, beta", "unchanged", "updated"), ...]"""
+    joined: dict[tuple[Value, Value], list[str]] = {}
+    for entry in conditions:
+        joined.setdefault((entry.old, entry.new), []).append(entry.fact)
+    return [(", ".join(facts), old, new) for (old, new), facts in joined.items()]
+
+
+def beyond_conventions(diff: Diff) -> list[Condition]:
+    """The conditions that no convention has told already."""
+    known = {(entry.name, entry.old, entry.new) for entry in diff.conventions}
+    known |= {("next_update_rate", old, new) for name, old, new in known if name == "update_rate"}
+    return [entry for entry in diff.conditions if (entry.fact, entry.old, entry.new) not in known]
 
 
 def reasons(diff: Diff) -> list[tuple[str, list[str]]]:

@@ -21,7 +21,7 @@ class TensorFlowEngine(Engine):
         self.tf = tf
 
     def tensor(self, array, dtype):
-        return self.tf.cast(self.tf.constant(array), dtype)
+        return self.tf.constant(np.asarray(array, dtype=self.tf.as_dtype(dtype).as_numpy_dtype))
 
     def numpy(self, value):
         return new_numpy(value if isinstance(value, np.ndarray) else value.numpy())

@@ -7,9 +7,9 @@ How a compiled step is seen into. fit, train_on_batch, evaluate and predict run 
 
     Input -> Shift -> the layer -> Recorder
 
-The Shift adds a weight of zeros, of the shape of the whole batch, that is always trained: SGD moves
-it by -RATE times the gradient of the loss to the input. It is also the head that keeps training
-when all else is frozen. The Recorder keeps the layer's output in a weight of its own. An embedding
+The Shift subtracts a weight of zeros, of the shape of the whole batch, that is always trained: SGD
+moves it by RATE times the gradient of the loss to the input. It is also the head that keeps
+training when all else is frozen. The Recorder keeps the layer's output in a weight of its own. An embedding
 takes integers, so its Shift comes after it and there is no input gradient.
 """
 import numpy as np
@@ -189,7 +189,7 @@ def helpers(keras):
         trains = True
 
         def call(self, inputs):
-            return self.kept + inputs
+            return inputs - self.kept  # not a sum: Keras 3 makes that a bias_add, which fails on empty batches
 
     class Recorder(Helper):
         trains = False
@@ -411,7 +411,7 @@ class KerasBench(Bench):
         trains = self.execution != "evaluate"
         input_gradient = None
         if trains and not self.integers:
-            input_gradient = engine.numpy(self.shift.kept) / -RATE
+            input_gradient = engine.numpy(self.shift.kept) / RATE
         output = engine.numpy(self.recorder.kept)
         self._clear()
         return Pass(

@@ -7,6 +7,7 @@ The layer is applied up to three times in one graph, always with the same variab
 says, in inference mode, and in training mode. The updates of each application are told apart by
 collecting them right after it.
 """
+
 import collections
 import contextlib
 import importlib
@@ -16,13 +17,13 @@ import os
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np  # noqa: E402
-import tensorflow  # noqa: E402
+import numpy as np
+import tensorflow
 
-from . import Adapter, Bench, Pass, Unavailable  # noqa: E402
-from . import keras_common as common  # noqa: E402
-from .. import inputs as sizes  # noqa: E402
-from ..experiment import RATE  # noqa: E402
+from .. import inputs as sizes
+from ..experiment import RATE
+from . import Adapter, Bench, Pass, Unavailable
+from . import keras_common as common
 
 tf = getattr(getattr(tensorflow, "compat", None), "v1", tensorflow)
 
@@ -38,14 +39,17 @@ class TensorFlow1(Adapter):
         tf.logging.set_verbosity(tf.logging.ERROR)
         getattr(tf, "disable_v2_behavior", lambda: None)()
         try:
-            tf.layers.BatchNormalization
+            getattr(tf.layers, "BatchNormalization")  # noqa: B009 - loaded only when asked for
         except (AttributeError, ImportError):
             importlib.import_module("tf_keras")  # where it is missing, say so by name
             raise
         self._devices = common.Devices(device, count_gpus())
 
     def versions(self):
-        found = {"tensorflow": getattr(tf, "VERSION", None) or tensorflow.__version__, "numpy": np.__version__}
+        found = {
+            "tensorflow": getattr(tf, "VERSION", None) or tensorflow.__version__,
+            "numpy": np.__version__,
+        }
         source = tf.keras.layers.Dense.__module__.split(".")[0]
         if source != "tensorflow":  # else Keras is part of TensorFlow
             found[source] = importlib.import_module(source).__version__
@@ -64,13 +68,16 @@ class TensorFlow1(Adapter):
         execution, context, api = cell["execution"], cell["context"], cell["api"]
         compiled = execution in common.COMPILED
         if api == "contrib":
+            there = hasattr(tensorflow, "contrib")
             raise Unavailable(
-                "tf.contrib is not examined yet" if hasattr(tensorflow, "contrib") else "tf.contrib is not part of this TensorFlow"
+                "tf.contrib is not %s" % ("examined yet" if there else "part of this TensorFlow")
             )
         if api not in ("default", "keras"):
             raise Unavailable("tf1 has no api %s" % api)
         if execution not in CALLS and not compiled:
-            raise Unavailable("tf1 has no execution %s: a call is part of a graph already, run in a session" % execution)
+            raise Unavailable(
+                "tf1 has no execution %s: a call is part of a graph already, run in a session" % execution
+            )
         if context not in ("direct", "model"):
             raise Unavailable("context %s is not examined for tf1 yet" % context)
         if api == "default" and compiled:
@@ -93,6 +100,7 @@ def count_gpus():
         if hasattr(place, "list_physical_devices"):
             return len(place.list_physical_devices("GPU"))
     from tensorflow.python.client import device_lib
+
     return sum(each.device_type == "GPU" for each in device_lib.list_local_devices())
 
 
@@ -108,7 +116,12 @@ class Maker(object):
         home, label = (tf, "tf.layers") if self.api == "default" else (tf.keras, "tf.compat.v1.keras")
         self.made = common.find_class(home, label, layer, len(shape))
         self.arguments = dict(common.REQUIRED.get(layer, {}))
-        self.arguments.update(common.variant_options(tf.keras, label, cell, shape, {}))
+        lacking = (
+            {}
+            if self.api == "keras"
+            else dict.fromkeys(common.NO_SUCH_VARIANT, label + " has no such option")
+        )
+        self.arguments.update(common.variant_options(tf.keras, label, cell, shape, lacking))
         names = common.OPTION_NAMES.get(layer, {})
         self.arguments.update({names.get(option, option): value for option, value in options.items()})
         self.frozen = cell["trainable"] == "false"
@@ -121,9 +134,9 @@ class Maker(object):
         if dtype.startswith("mixed_"):
             if self.api == "default":
                 raise Unavailable("tf.layers has no mixed precision")
-            # The v1 Keras has no policies of its own but takes those of the v2 one, and casts only when told to.
+            # The v1 Keras has no policies of its own but takes the v2 one's, and casts only when told to.
             self.arguments.update(dtype=common.policy(tensorflow.keras, dtype), autocast=True)
-            dtype = dtype[len("mixed_"):]
+            dtype = dtype[len("mixed_") :]
         return tf.as_dtype("int32" if layer == "embedding" else dtype)
 
     def layer(self):
@@ -143,8 +156,10 @@ class GraphBench(Bench):
         self.graph = tf.Graph()
         self.placement = "/CPU:0" if device == "cpu" else "/GPU:" + device.split(":")[1]
         config = tf.ConfigProto(
-            intra_op_parallelism_threads=1, inter_op_parallelism_threads=1,
-            allow_soft_placement=True, device_count={"GPU": 0} if device == "cpu" else {},
+            intra_op_parallelism_threads=1,
+            inter_op_parallelism_threads=1,
+            allow_soft_placement=True,
+            device_count={"GPU": 0} if device == "cpu" else {},
         )
         config.gpu_options.allow_growth = True
         self.session = tf.Session(graph=self.graph, config=config)
@@ -175,7 +190,7 @@ class GraphBench(Bench):
             yield
 
     def apply(self, outer, x, training):
-        """`outer` applied to `x`; `training` as the cell has it. Returns the output and this application's updates."""
+        """The output of `outer` for `x`, with `training` as in a cell, and the updates that came with it."""
         before = set(map(id, self.updates(outer)))
         output = outer(*self.arguments(outer, x), **common.TRAINING[training])
         return output, [each for each in self.updates(outer) if id(each) not in before]
@@ -196,6 +211,10 @@ class GraphBench(Bench):
         for variable in self.layer.weights:
             found[common.slot_of(self.cell["layer"], variable.name, found)] = variable
         return found
+
+    def slots_by_name(self):
+        """{name of the variable: slot}. By name: what mixed precision wraps, collections hold bare."""
+        return {variable.name: slot for slot, variable in self.variables.items()}
 
     def regularisation(self):
         """How many losses the layer adds, where a user of the api looks for them."""
@@ -222,7 +241,7 @@ class GraphBench(Bench):
     def read(self):
         if not self.variables:
             return {}
-        values = self.session.run({slot: stored(variable) for slot, variable in self.variables.items()})
+        values = self.session.run(dict(self.variables))
         return {slot: self.neutral(slot, values[slot]) for slot in self.variables}
 
     def write(self, values):
@@ -268,8 +287,10 @@ class GraphBench(Bench):
         }
 
     def weight_order(self):
-        slots = {id(variable): "layer/" + slot for slot, variable in self.variables.items()}
-        return [slots[id(variable)] for variable in self.outermost.weights if id(variable) in slots]
+        slots = self.slots_by_name()
+        return [
+            "layer/" + slots[variable.name] for variable in self.outermost.weights if variable.name in slots
+        ]
 
     def flags(self):
         trainable = {"layer": self.layer.trainable}
@@ -308,11 +329,12 @@ class CallBench(GraphBench):
 
         # One run races unless told otherwise: nothing else makes an update or a step wait for those
         # who still read. So: output and all gradients; then what the updates write; then the step.
-        read = tf.group(output, *[each for each in [self.input_gradient] + found if each is not None])
+        read = tf.group(output, *[each for each in [self.input_gradient, *found] if each is not None])
         run_after(updates, read)
         with tf.control_dependencies([read] + [getattr(each, "op", each) for each in updates]):
             steps = [
-                variable.assign_sub(RATE * tf.cast(each, variable.dtype.base_dtype)) for variable, each in self.stepped
+                variable.assign_sub(RATE * tf.cast(each, variable.dtype.base_dtype))
+                for variable, each in self.stepped
             ]
         self.done = tf.group(*(updates + steps))
 
@@ -321,24 +343,25 @@ class CallBench(GraphBench):
         if self.input_gradient is not None:
             fetches["input_gradient"] = self.input_gradient
         made = self.session.run(fetches, {self.x: inputs, self.weights: weights})
-        slots = {id(variable): slot for slot, variable in self.variables.items()}
+        slots = self.slots_by_name()
         return Pass(
-            common.new_numpy(made["output"]), self.output.dtype.name,
+            common.new_numpy(made["output"]),
+            self.output.dtype.name,
             input_gradient=common.new_numpy(made["input_gradient"]) if "input_gradient" in made else None,
             gradients={
-                slots[id(variable)]: self.neutral(slots[id(variable)], each)
+                slots[variable.name]: self.neutral(slots[variable.name], each)
                 for (variable, _), each in zip(self.stepped, made["gradients"])
             },
         )
 
 
 class CompiledBench(GraphBench):
-    """A compiled Keras model: Input, Shift, the layer, Recorder. The helpers show what went on inside a step."""
+    """A compiled Keras model: Input, Shift, the layer, Recorder (see keras_common)."""
 
     def build(self):
         kept = sizes.output_shape(self.cell["layer"], self.shape)
         shift, recorder = helper_classes()
-        source = tf.keras.layers.Input(batch_shape=(None,) + self.shape[1:], dtype=self.maker.fed.name)
+        source = tf.keras.layers.Input(batch_shape=(None, *self.shape[1:]), dtype=self.maker.fed.name)
         self.sees_input = self.maker.fed.is_floating
         if self.sees_input:
             self.shift = shift(self.shape, dtype=self.maker.fed.name)
@@ -366,11 +389,13 @@ class CompiledBench(GraphBench):
                 model.evaluate(inputs, weights, **whole)
             else:
                 model.predict(inputs, **whole)
-        output, shifted = self.session.run([stored(self.recorder.record), stored(self.shift.shift)])
+        output, shifted = self.session.run([self.recorder.record, self.shift.shift])
         self.session.run(self.shift.shift.initializer)  # back to zero
         trains = execution in TRAINS
         return Pass(
-            common.new_numpy(output), self.recorder.record.dtype.base_dtype.name, has_gradient=trains,
+            common.new_numpy(output),
+            self.recorder.record.dtype.base_dtype.name,
+            has_gradient=trains,
             input_gradient=common.new_numpy(shifted) / -RATE if trains and self.sees_input else None,
         )
 
@@ -379,7 +404,7 @@ def helper_classes():
     """The helper layers; made late, for Keras must know by then that it works in graphs."""
 
     class Shift(tf.keras.layers.Layer):
-        """Adds a trainable zero to every element of the batch: plain SGD leaves -RATE times the input's gradient in it."""
+        """Adds a trainable zero to each element: plain SGD leaves -RATE times the input's gradient in it."""
 
         def __init__(self, shape, **arguments):
             super(Shift, self).__init__(**arguments)
@@ -393,7 +418,7 @@ def helper_classes():
             return inputs + self.shift
 
     class Recorder(tf.keras.layers.Layer):
-        """Keeps what passes. The write belongs to the forward itself, not to the updates, which evaluate and predict do not run."""
+        """Keeps what passes. The write is part of the forward: updates do not run in evaluate and predict."""
 
         def __init__(self, shape, **arguments):
             super(Recorder, self).__init__(**arguments)
@@ -451,8 +476,3 @@ def own_name(name):
     """The framework's own name of a variable, without the scopes that depend on the program around it."""
     parts = name.split(":")[0].split("/")
     return "/".join(parts[1:]) if len(parts) > 1 else parts[0]
-
-
-def stored(variable):
-    """The tensor of a variable as it is stored, without the cast of mixed precision."""
-    return getattr(variable, "_variable", variable)

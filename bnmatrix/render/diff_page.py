@@ -1,0 +1,187 @@
+"""The page of a difference: conventions, what changed and where, the laws of both sides, what cannot be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from bnmatrix.comparison import Condition, Diff, Side
+from bnmatrix.render import wording
+from bnmatrix.render.law_lines import laws_of_sides
+from bnmatrix.render.layout import (
+    INDENT,
+    STYLES,
+    Sheet,
+    View,
+    columns,
+    entry,
+    heading,
+    indented,
+    labelled,
+    room,
+    ruled,
+    separated,
+)
+
+HEADINGS = {
+    "semantic": "what changed",
+    "numeric": "by how much",
+    "descriptive": "also",
+}
+
+
+def page(diff: Diff, expand: bool = False) -> View:
+    """The page of a difference; `expand` lists every cell."""
+
+    def view(sheet: Sheet) -> list[Text]:
+        parts = [
+            header(diff, sheet),
+            conventions(diff, sheet),
+            changes(diff, sheet, expand),
+            laws(diff, sheet),
+            not_comparable(diff, sheet, expand),
+            unstable(diff, sheet, expand),
+        ]
+        lines = [line for part in parts if part for line in (*part, Text())]
+        return lines[:-1]
+
+    return view
+
+
+def header(diff: Diff, sheet: Sheet) -> list[Text]:
+    """Who is compared with whom, and how many cells differ."""
+    arrow = sheet.signs.arrow
+    lines = ruled(f"{diff.old.target} {arrow} {diff.new.target}", "", sheet)
+    for name, side in (("old", diff.old), ("new", diff.new)):
+        lines += labelled(name, _who(side, sheet), sheet)
+    summary = diff.summary
+    counts = {
+        "changed": (summary.changed, "doubtful"), "the same": (summary.same, ""),
+        "not comparable": (summary.not_comparable, ""), "unstable": (summary.unstable, "doubtful"),
+    }  # fmt: skip
+    parts = [
+        Text(f"{count} {word}", STYLES.get(style, "") if count else STYLES["dim"])
+        for word, (count, style) in counts.items()
+    ]
+    lines += labelled("cells", separated(parts, sheet, room(sheet)), sheet)
+    if not summary.changed:
+        lines += labelled("", indented(Text("no difference in what could be compared"), room(sheet), 0), sheet)
+    return lines
+
+
+def _who(side: Side, sheet: Sheet) -> list[Text]:
+    parts = [Text(side.target, STYLES["head"]), *(Text(part, STYLES["dim"]) for part in wording.versions(side))]
+    return separated(parts, sheet, room(sheet))
+
+
+def conventions(diff: Diff, sheet: Sheet) -> list[Text]:
+    """The choices that the two sides make differently throughout."""
+    lines: list[Text] = []
+    for layer in dict.fromkeys(convention.layer for convention in diff.conventions):
+        own = [convention for convention in diff.conventions if convention.layer == layer]
+        lines += heading("conventions", layer, sheet)
+        lines += _old_beside_new([(one.name, Text(str(one.old)), Text(str(one.new))) for one in own], sheet, INDENT)
+    return lines
+
+
+def changes(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
+    """What changed, by the cells in which it did: the weightiest first, descriptions in a line."""
+    lines: list[Text] = []
+    beyond = diff.conditions if expand else wording.beyond_conventions(diff)
+    for severity, name in HEADINGS.items():
+        own = [condition for condition in beyond if condition.severity == severity]
+        if not own:
+            continue
+        lines += [*([Text()] if lines else []), *heading(name, "", sheet)]
+        if severity == "descriptive" and not expand:
+            facts = list(dict.fromkeys(condition.fact for condition in own))
+            count = len({identity for condition in own for identity in condition.ids})
+            text = Text(f"{wording.enumerated(facts)} in {wording.cells(count)}: --expand lists them")
+            lines += indented(text, sheet.width, INDENT)
+            continue
+        for conditions in wording.by_cells(own):
+            lines += _change(conditions, sheet, expand)
+    return lines
+
+
+def _change(conditions: Sequence[Condition], sheet: Sheet, expand: bool) -> list[Text]:
+    """Where, in how many cells, and what: the facts that changed there, old beside new."""
+    first = conditions[0]
+    place = wording.condition(first.when) or "wherever it was compared"
+    title = Text(place, STYLES["head"]).append(f"  {wording.cells(len(first.ids))}", "not bold dim")
+    lines = indented(title, sheet.width, INDENT, INDENT)
+    rows = [
+        (facts, entry(old, sheet.signs), entry(new, sheet.signs)) for facts, old, new in wording.by_change(conditions)
+    ]
+    lines += _old_beside_new(rows, sheet, 2 * INDENT)
+    if expand:
+        for identity in first.ids:
+            lines += indented(Text(f"in {identity}", STYLES["dim"]), sheet.width, 3 * INDENT, INDENT)
+    return lines
+
+
+def _old_beside_new(rows: Sequence[tuple[str, Text, Text]], sheet: Sheet, indent: int) -> list[Text]:
+    """`fact   old → new` in columns; one under the other where that is too wide."""
+    arrow = Text(sheet.signs.arrow, STYLES["dim"])
+    widths = [max(len(row[0]) for row in rows), max(len(row[1]) for row in rows), len(arrow), 0]
+    last = max(len(row[2]) for row in rows)
+    if indent + sum(widths) + last + 6 <= sheet.width:
+        lines = columns([[Text(name), old, arrow, new] for name, old, new in rows], [*widths[:3], last])
+        return [Text(" " * indent) + line for line in lines]
+    lines = []
+    for name, old, new in rows:
+        lines += indented(Text(name), sheet.width, indent, INDENT)
+        change = old.copy().append(f" {sheet.signs.arrow} ", "default").append_text(new)
+        lines += indented(change, sheet.width, indent + INDENT, INDENT)
+    return lines
+
+
+def laws(diff: Diff, sheet: Sheet) -> list[Text]:
+    """The laws of both sides: old beside new where they differ, once where they agree."""
+    lines: list[Text] = []
+    names = {"old": f"old {diff.old.target}", "new": f"new {diff.new.target}"}
+    for layer in dict.fromkeys(law.layer for law in diff.laws):
+        sides = [
+            (name, [law for law in diff.laws if law.side == side and law.layer == layer])
+            for side, name in names.items()
+        ]
+        found = wording.side_by_side(sides)
+        differing = [entry for entry in found if not wording.agree(entry[1])]
+        if found:
+            lines += [*([Text()] if lines else []), *heading("laws", layer, sheet)]
+            lines += laws_of_sides(differing, sheet)
+        same = [
+            (subject, [("both", law) for name, law in laws if name == laws[0][0]])
+            for subject, laws in found if wording.agree(laws)
+        ]  # fmt: skip
+        lines += laws_of_sides(same, sheet)
+    return lines
+
+
+def not_comparable(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
+    """What cannot be compared: counted by reason; the cells under `expand`."""
+    if not diff.not_comparable:
+        return []
+    lines = heading("not comparable", wording.cells(len(diff.not_comparable)), sheet)
+    for reason, ids in wording.reasons(diff):
+        lines += indented(Text(f"{len(ids):>3}  {reason}"), sheet.width, INDENT, 5)
+        if expand:
+            for identity in ids:
+                lines += indented(Text(identity, STYLES["dim"]), sheet.width, INDENT + 5, INDENT)
+    return lines
+
+
+def unstable(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
+    """What flickers between identical runs."""
+    if not diff.unstable:
+        return []
+    lines = heading("unstable", "differs between identical runs", sheet)
+    shown = diff.unstable if expand else diff.unstable[:5]
+    for one in shown:
+        text = Text(f"{sheet.signs.unstable} {one.fact}", STYLES["doubtful"])
+        text.append(f" in {one.id}, rate {one.rate}", "default")
+        lines += indented(text, sheet.width, INDENT, INDENT)
+    if len(shown) < len(diff.unstable):
+        lines += indented(Text(f"and {len(diff.unstable) - len(shown)} more: --expand"), sheet.width, INDENT)
+    return lines

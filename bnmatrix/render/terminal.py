@@ -1,0 +1,50 @@
+"""Pages on a terminal, in a text file, or as a picture: the same lines, laid out for where they go.
+
+Colour only on a terminal; `NO_COLOR` and `FORCE_COLOR` are honoured (by rich); signs are ASCII where
+the encoding or the terminal takes no others.
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TextIO
+
+from rich.console import Console
+
+from bnmatrix.comparison import Diff
+from bnmatrix.matrix import Matrix
+from bnmatrix.render import diff_page, run_page
+from bnmatrix.render.layout import View, show
+
+PICTURE_WIDTH = 80
+
+
+def view(result: Matrix | Diff, expand: bool = False) -> View:
+    """The page of a run or of a difference."""
+    return diff_page.page(result, expand) if isinstance(result, Diff) else run_page.page(result, expand)
+
+
+def write(result: Matrix | Diff, stream: TextIO, expand: bool = False) -> None:
+    """Print the page to `stream`, as wide as the terminal is."""
+    show(view(result, expand), Console(file=stream, highlight=False, markup=False, emoji=False))
+
+
+class _Utf8(StringIO):
+    encoding = "utf-8"
+
+
+def text(result: Matrix | Diff, expand: bool = False) -> str:
+    """The page as text for a UTF-8 file."""
+    stream = _Utf8()
+    write(result, stream, expand)
+    return stream.getvalue()
+
+
+def svg(result: Matrix | Diff, title: str) -> str:
+    """The page as a picture, the same for the same result."""
+    console = Console(
+        record=True, file=_Utf8(), width=PICTURE_WIDTH, force_terminal=True, color_system="truecolor",
+        highlight=False, markup=False, emoji=False, _environ={},
+    )  # fmt: skip
+    show(view(result), console)
+    return console.export_svg(title=title, unique_id="bnmatrix")
