@@ -175,7 +175,9 @@ def why_not_comparable(
             return f"{name} has no such cell"
         if cell.outcome not in MEASURED:
             return f"{name}: {cell.reason or cell.outcome}"
-    if old and new and old.outcome == new.outcome == "ok" and comparable_facts(old, new) == ["outcome"]:
+    if not old or not new or unstable_facts(old) or unstable_facts(new):
+        return None
+    if old.outcome == new.outcome == "ok" and comparable_facts(old, new) == ["outcome"]:
         return "no fact was decided on both sides"
     return None
 

@@ -99,7 +99,7 @@ def leave_a_guard(read_fd, write_fd):
         try:
             os.close(write_fd)  # whose closing tells that we are dead
             channel = select.poll()
-            channel.register(read_fd, 0)  # only to hear that the other end is closed
+            channel.register(read_fd, select.POLLHUP)  # only to hear that the other end is closed
             channel.poll()
             end(probe)
         finally:

@@ -2,3 +2,5 @@
 
 `folding` and `wording` hold what the formats share, as plain data and plain text.
 """
+
+FORMATS = ("table", "json", "csv", "markdown")

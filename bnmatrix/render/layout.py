@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bnmatrix.matrix import Value
+from bnmatrix.render.wording import DOUBTFUL, MOVES, STAYS
 
 INDENT = 2
 LABEL = 10
@@ -23,10 +24,6 @@ LABEL = 10
 
 NARROW = 60
 """Pages below this width have one column."""
-
-MOVES = ("updated", "batch", "through_batch_statistics", "yes")
-STAYS = ("unchanged", "moving", "elementwise", "no")
-DOUBTFUL = ("undecided", "unstable")
 
 STYLES = {
     "moves": "bold green",

@@ -155,9 +155,11 @@ def _in_one_column(folded: Folded, sheet: Sheet) -> list[Text]:
             if isinstance(row.shows, NotOk):
                 lines += indented(_not_ok(row.shows, sheet), sheet.width, 2 * INDENT)
                 continue
-            for facts, value in zip(folded.columns, row.shows, strict=True):
-                text = Text(", ".join(facts) + " ", STYLES["dim"]) + entry(value, sheet.signs)
-                lines += indented(text, sheet.width, 2 * INDENT, INDENT)
+            entries = [entry(value, sheet.signs) for value in row.shows]
+            widths = [max(len(text) for text in entries)]
+            widths.append(max(sheet.width - 2 * INDENT - GAP - widths[0], NARROWEST))
+            pairs = [[text, Text(", ".join(facts))] for text, facts in zip(entries, folded.columns, strict=True)]
+            lines += [Text(" " * 2 * INDENT) + line for line in columns(pairs, widths, GAP)]
         lines.append(Text())
     return lines[:-1]
 

@@ -16,6 +16,11 @@ HEADLINE = ("normalised_by", "stochastic")
 ASIDE = ("input_gradient", "inference_output")
 """Facts whose laws are told by `--expand` only: the table has them, or they follow from the others."""
 
+MOVES = ("updated", "batch", "through_batch_statistics", "yes")
+STAYS = ("unchanged", "moving", "elementwise", "no")
+DOUBTFUL = ("undecided", "unstable")
+"""Words that a page marks: something happens, nothing does, the measurement does not say."""
+
 GLOSSARY = {
     "updated": "changed by one step",
     "unchanged": "not changed by it",
@@ -230,3 +235,8 @@ def glossary(words: Iterable[Value]) -> list[tuple[str, str]]:
 def cells(count: int) -> str:
     """`1 cell`, `12 cells`"""
     return f"{count} cell" if count == 1 else f"{count} cells"
+
+
+def or_else(words: Iterable[str]) -> str:
+    """`fit, or call at rank 4`"""
+    return ", or ".join(word for word in words if word)

@@ -174,6 +174,9 @@ class Keras3Engine(Engine):
         value = value.value if hasattr(value, "assign") else value
         return new_numpy(self.ops.convert_to_numpy(value))
 
+    def assign(self, variable, array):
+        variable.assign(self.tensor(np.reshape(array, tuple(variable.shape)), variable.dtype))
+
     def loss(self, y_true, y_pred):
         ops = self.ops
         wide = "float64" if str(y_pred.dtype).endswith("float64") else "float32"

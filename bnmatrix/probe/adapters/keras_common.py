@@ -233,6 +233,10 @@ class Engine(object):
         """A copy of a tensor or variable as numpy; bfloat16 as float32."""
         raise NotImplementedError
 
+    def assign(self, variable, array):
+        """Put `array`, of as many values as it has, into a variable of Keras in place."""
+        raise NotImplementedError
+
     def stepper(self, bench, compiled):
         """A function of (inputs, weights) that makes a step by hand over `bench.trained()` and returns
         (output, {slot: value after the forward}, [gradient of each of `bench.trained()`], input gradient).
@@ -356,9 +360,7 @@ class KerasBench(Bench):
 
     def write(self, values):
         for slot, array in values.items():
-            variable = self._slots[slot]
-            dtype = self.name_of(variable.dtype)
-            variable.assign(self.engine.tensor(np.reshape(array, tuple(variable.shape)), dtype))
+            self.engine.assign(self._slots[slot], array)
 
     # Running.
 
@@ -420,8 +422,7 @@ class KerasBench(Bench):
 
     def _clear(self):
         for variable in (self.shift.kept, self.recorder.kept):
-            dtype = self.name_of(variable.dtype)
-            variable.assign(self.engine.tensor(np.zeros(tuple(variable.shape)), dtype))
+            self.engine.assign(variable, np.zeros(tuple(variable.shape)))
 
     def infer(self, inputs):
         return self.engine.numpy(self._direct(inputs, False))

@@ -1,0 +1,43 @@
+"""JSON: exactly the structs, and the schemas that describe it.
+
+The schemas are generated from the structs and lie in `bnmatrix/schemas/`; a test fails where they are stale,
+`make docs` writes them anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bnmatrix.comparison import Diff
+from bnmatrix.matrix import Matrix, dump
+
+FOLDER = Path(__file__).parent.parent / "schemas"
+
+TYPES: dict[str, type[msgspec.Struct]] = {"run": Matrix, "diff": Diff}
+
+
+def text(result: Matrix | Diff) -> str:
+    """The result as indented JSON."""
+    return dump(result).decode()
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema of what `bnmatrix run` or `bnmatrix diff` prints. Unknown fields are allowed: some will be added."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"what `bnmatrix {kind} --format json` prints",
+        **msgspec.json.schema(TYPES[kind]),
+    }
+
+
+def schema_file(kind: str) -> Path:
+    """Where the published schema of `kind` lies."""
+    return FOLDER / f"{kind}.schema.json"
+
+
+def schema_text(kind: str) -> str:
+    """The published schema's text."""
+    return dump(schema(kind)).decode()

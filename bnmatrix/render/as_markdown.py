@@ -1,0 +1,152 @@
+"""Markdown, for a comment on a pull request: the folded tables, laws and changes of the terminal pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bnmatrix.comparison import Diff
+from bnmatrix.matrix import Matrix, TargetMatrix, Value
+from bnmatrix.render import wording
+from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
+
+LONGEST_LIST = 50
+"""More cell ids than this are counted."""
+
+
+def text(result: Matrix | Diff) -> str:
+    """The result as GitHub-flavoured Markdown."""
+    lines = _diff(result) if isinstance(result, Diff) else _run(result)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _run(matrix: Matrix) -> Iterable[str]:
+    for target in matrix.targets:
+        yield from (f"## {target.target}", "", ", ".join(wording.versions(target)), "")
+        for layer, cells in by_layer(target.cells).items():
+            yield from _layer(target, layer, fold(cells, with_followers=True))
+    yield from _side_by_side([(target.target, target) for target in matrix.targets])
+    if matrix.expectations:
+        yield from ("## Expectations", "")
+        yield from _table(
+            ["scenario", "target", "says", "answer", "source"],
+            [
+                [result.scenario, result.target, _plain(result.says), _answer(result.answer, result.contradicted_by),
+                 _plain(result.source or "")]
+                for result in matrix.expectations
+            ],
+        )  # fmt: skip
+
+
+def _layer(target: TargetMatrix, layer: str, folded: Folded) -> Iterable[str]:
+    yield from (f"### `{layer}`", "")
+    if folded.only is not None:
+        yield from (_not_ok(folded.only), "")
+        return
+    laws = [law for law in target.laws if law.layer == layer]
+    for who, facts in wording.answer(laws):
+        decides = "decides" if who.endswith("alone") else "decide"
+        yield f"- {who} {decides} {wording.enumerated([f'`{fact}`' for fact in facts])}"
+    rows = []
+    for block in folded.blocks:
+        where = wording.or_else(wording.context(when) for when in block.where)
+        for row in block.rows:
+            if isinstance(row.shows, NotOk):
+                shown = [_not_ok(row.shows), *[""] * (len(folded.columns) - 1)]
+            else:
+                shown = [_entry(value) for value in row.shows]
+            rows.append([where, ", ".join(row.training), ", ".join(row.trainable), *shown])
+    yield ""
+    yield from _table(["in", "training", "trainable", *(", ".join(facts) for facts in folded.columns)], rows)
+    yield from (f"- `{law}`" for law in wording.told(laws))
+    if acts := wording.default_acts([default for default in target.defaults if default.layer == layer]):
+        yield f"- training not given {acts}"
+    yield from (f"- {wording.beneath(fact)}" for fact in folded.beneath if not fact.follows)
+    if folded.alike:
+        yield f"- folded: {'; '.join(wording.folded(folded.alike))}"
+    yield ""
+
+
+def _side_by_side(sides: Sequence[tuple[str, TargetMatrix]]) -> Iterable[str]:
+    if len({name for name, _ in sides}) < 2:
+        return
+    for layer in dict.fromkeys(law.layer for _, target in sides for law in target.laws):
+        of_layer = [(name, [law for law in target.laws if law.layer == layer]) for name, target in sides]
+        yield from _laws(f"## Side by side: `{layer}`", wording.side_by_side(of_layer))
+
+
+def _laws(heading: str, found: Sequence[tuple[str, Sequence[tuple[str, wording.Told]]]]) -> Iterable[str]:
+    if found:
+        yield from (heading, "")
+        rows = [[f"`{subject}`", name, f"`{law.rule}` {law.when}".strip()] for subject, laws in found for name, law in laws]
+        yield from _table(["what", "who", "rule"], rows)
+
+
+def _diff(diff: Diff) -> Iterable[str]:
+    summary = diff.summary
+    yield from (f"## {diff.old.target} → {diff.new.target}", "")
+    yield f"- old: {diff.old.target}, {', '.join(wording.versions(diff.old))}"
+    yield f"- new: {diff.new.target}, {', '.join(wording.versions(diff.new))}"
+    yield (
+        f"- cells: **{summary.changed} changed**, {summary.same} the same, {summary.not_comparable} not comparable, "
+        f"{summary.unstable} unstable"
+    )
+    yield ""
+    if diff.conventions:
+        yield from ("### Conventions", "")
+        rows = [[one.layer, one.name, str(one.old), str(one.new)] for one in diff.conventions]
+        yield from _table(["layer", "convention", "old", "new"], rows)
+    if found := wording.beyond_conventions(diff):
+        yield from ("### What changed", "")
+        rows = []
+        for conditions in wording.by_cells(found):
+            where = wording.condition(conditions[0].when) or "wherever it was compared"
+            rows += [
+                [_plain(where), facts, _entry(old), _entry(new), str(len(conditions[0].ids))]
+                for facts, old, new in wording.by_change(conditions)
+            ]
+        yield from _table(["where", "fact", "old", "new", "cells"], rows)
+    for layer in dict.fromkeys(law.layer for law in diff.laws):
+        sides = [
+            (f"{side} {name}", [law for law in diff.laws if law.side == side and law.layer == layer])
+            for side, name in (("old", diff.old.target), ("new", diff.new.target))
+        ]
+        yield from _laws(f"### Laws: `{layer}`", wording.side_by_side(sides))
+    if diff.not_comparable:
+        yield from ("### Not comparable", "")
+        yield from _table(
+            ["cells", "reason"], [[str(len(ids)), _plain(reason)] for reason, ids in wording.reasons(diff)]
+        )
+    if diff.unstable:
+        yield from ("### Unstable", "")
+        yield from (f"- `{one.fact}` in `{one.id}`, rate {one.rate}" for one in diff.unstable[:LONGEST_LIST])
+        if len(diff.unstable) > LONGEST_LIST:
+            yield f"- and {len(diff.unstable) - LONGEST_LIST} more"
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    yield f"| {' | '.join(heading)} |"
+    yield f"|{' --- |' * len(heading)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def _entry(value: Value) -> str:
+    """A value; in bold what moves, since Markdown has no colours."""
+    word = str(value)
+    return f"**{word}**" if word in wording.MOVES else word or "–"
+
+
+def _not_ok(why: NotOk) -> str:
+    return f"**{why.outcome}**" + (f": {_plain(why.why)}" if why.why else "")
+
+
+def _answer(answer: str, contradicted_by: Sequence[str]) -> str:
+    shown = ", ".join(f"`{identity}`" for identity in contradicted_by[:LONGEST_LIST])
+    return f"**{answer}** by {shown}" if contradicted_by else answer
+
+
+def _plain(words: str) -> str:
+    """`words` so that Markdown takes nothing in them for markup, on one line of a table."""
+    escaped = "".join(f"\\{sign}" if sign in "\\|*_`<>[]" else sign for sign in words)
+    return " ".join(escaped.split())

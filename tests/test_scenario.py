@@ -1,0 +1,99 @@
+"""Scenario files: what they select, and what is said of a mistake in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bnmatrix import scenario
+from bnmatrix.errors import UsageError
+from bnmatrix.layers import layers
+from bnmatrix.target import FAMILIES
+
+GOOD = """
+title = "t"
+[[product]]
+training = [true, false]
+rank = [2, 4]
+exclude = [{training = true, rank = 4}]
+[[expect]]
+says = "s"
+where = {training = true}
+facts = {normalised_by = "batch"}
+"""
+
+MISTAKES = {
+    "an unknown field": (GOOD.replace("says", "sayz"), 8, X
+    "an unknown axis": (GOOD.replace("rank = [2", "rang = [2"), 5, "unknown field of [[product]] 'rang'", "rank"),
+    "an unknown value": (GOOD.replace("[2, 4]", "[2, 9]"), 5, "unknown value of axis rank '9'", "2, 3, 4, 5"),
+    "an unknown fact": (GOOD.replace("normalised_by", "normalized_by"), 10, "unknown field of facts", "normalised_by"),
+    "an unknown framework": ('frameworks = ["tf9"]' + GOOD, 1, "unknown framework 'tf9'", "tf"),
+    "no product": ('title = "t"', None, "at least one [[product]]", ""),
+    "an expectation of nothing": (GOOD.replace('facts = {normalised_by = "batch"}', ""), 7, "needs `says`, and", ""),
+    "malformed TOML": ("title = ", None, "is not TOML", ""),
+    "a table for a list": (GOOD.replace("[[expect]]", "[expect]"), 7, "[[expect]]", ""),
+}
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_product_is_every_combination_less_what_is_excluded(tmp_path: Path) -> None:
+    found = scenario.cells(scenario.load(write(tmp_path, GOOD)), FAMILIES["tf2"])
+    assert [cell.id for cell in found] == [
+        "batch_norm training=true", "batch_norm training=false", "batch_norm rank=4 training=false",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_with_file_line_and_what_was_meant(mistake: str, tmp_path: Path) -> None:
+    text, line, message, hint = MISTAKES[mistake]
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        scenario.load(path)
+    told = f"{caught.value.message} ({caught.value.hint})"
+    assert str(path) in told and message in told and hint in told
+    assert line is None or f"{path}:{line}: " in told
+
+
+def test_a_scenario_that_is_not_there_names_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        scenario.find("cor")
+    assert "core" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_a_shipped_scenario_is_valid_and_selects_cells_wherever_it_speaks_of(name: str) -> None:
+    found = scenario.find(name)
+    assert found.title
+    for framework in found.frameworks or FAMILIES:
+        assert scenario.cells(found, FAMILIES[framework])
+        for expectation in found.expect:
+            if not expectation.frameworks or framework in expectation.frameworks:
+                selected = scenario.cells(found, FAMILIES[framework])
+                assert any(scenario.matches(cell.axes, expectation.where) for cell in selected), expectation.says
+
+
+def test_a_scenario_is_narrowed_to_what_the_target_has() -> None:
+    executions = {
+        framework: {cell.axes["execution"] for cell in scenario.cells(scenario.find("core"), family)}
+        for framework, family in FAMILIES.items()
+    }
+    assert executions["torch"] == {"call", "inference_mode"}
+    assert executions["tf2"] == {"call", "graph", "fit", "train_on_batch", "evaluate", "predict"}
+    assert "call_without_updates" in executions["tf1"]
+
+
+def test_what_is_asked_for_by_name_is_kept() -> None:
+    found = scenario.cells(scenario.find("core"), FAMILIES["torch"], overrides={"execution": ("graph",)})
+    assert {cell.axes["execution"] for cell in found} == {"graph"}
+
+
+def test_every_layer_can_be_run_through_the_core_scenario() -> None:
+    for name, layer in layers().items():
+        ranks = {int(cell.axes["rank"]) for cell in scenario.cells(scenario.find("core"), FAMILIES["tf2"], (name,))}
+        assert ranks and ranks <= set(layer.ranks)
