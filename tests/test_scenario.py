@@ -24,7 +24,7 @@ facts = {normalised_by = "batch"}
 """
 
 MISTAKES = {
-    "an unknown field": (GOOD.replace("says", "sayz"), 8, X
+    "an unknown field": (GOOD.replace("says", "sayz"), 8, "unknown field of [[expect]] 'sayz'", "says"),
     "an unknown axis": (GOOD.replace("rank = [2", "rang = [2"), 5, "unknown field of [[product]] 'rang'", "rank"),
     "an unknown value": (GOOD.replace("[2, 4]", "[2, 9]"), 5, "unknown value of axis rank '9'", "2, 3, 4, 5"),
     "an unknown fact": (GOOD.replace("normalised_by", "normalized_by"), 10, "unknown field of facts", "normalised_by"),
