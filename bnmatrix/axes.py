@@ -37,9 +37,14 @@ def _variants() -> dict[str, str]:
     return named
 
 
+def _classes() -> dict[str, str]:
+    """What each layer is called where people know it from."""
+    return {name: layer.classes.get("torch") or next(iter(layer.classes.values())) for name, layer in layers().items()}
+
+
 def _axes() -> dict[str, Axis]:
     listed = [
-        Axis("layer", "the layer examined", "batch_norm", {name: entry.family for name, entry in layers().items()}),
+        Axis("layer", "the layer examined", "batch_norm", _classes()),
         Axis("api", "which of the framework's interfaces", "default", {
             "default": "the layer class (tf1: the tf.layers function)",
             "keras": "tf1: tf.compat.v1.keras.layers",

@@ -35,12 +35,12 @@ RULES: dict[tuple[bool, ...], str] = {
     (False, True, True, False): "training != trainable",
 }
 
-MODE_FACTS = ("normalised_by", "moving_mean", "moving_variance", "stochastic", "output_scale")
+MODE_FACTS = ("normalised_by", "moving_mean", "moving_variance", "stochastic", "output_scale", "power_iteration_vector")
 """Facts that the mode decides, whether or not a gradient step is made."""
 
 TOLD = (
-    "gamma", "beta", "moving_mean", "moving_variance", "kernel", "bias", "normalised_by", "input_gradient",
-    "stochastic", "power_iteration_vector", "inference_output",
+    "gamma", "beta", "moving_mean", "moving_variance", "kernel", "recurrent_kernel", "bias", "magnitude", "direction",
+    "power_iteration_vector", "normalised_by", "input_gradient", "stochastic", "inference_output",
 )  # fmt: skip
 """Facts for which laws are told."""
 

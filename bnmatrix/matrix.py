@@ -118,4 +118,11 @@ def load(path: Path) -> Matrix:
 
 def dump(matrix: object) -> bytes:
     """Any of these structs as indented JSON, ending in a newline."""
-    return msgspec.json.format(msgspec.json.encode(matrix), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(matrix, enc_hook=_plain), indent=2) + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar or array that a reading holds, as numbers."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise NotImplementedError(f"{type(value).__name__} in a matrix")

@@ -10,11 +10,9 @@ import importlib
 import importlib.util
 import os
 import platform
-import queue
 import select
 import signal
 import sys
-import threading
 import time
 
 PACKAGE = "_bnmatrix_probe"
@@ -43,8 +41,6 @@ def main(arguments):
     load_package()
     protocol = importlib.import_module(PACKAGE + ".protocol")
     adapters = importlib.import_module(PACKAGE + ".adapters")
-    requests = queue.Queue()
-    watch(protocol, incoming, requests)
     try:
         module, name = adapters.REGISTRY[framework].split(":")
         adapter_class = getattr(importlib.import_module("%s.adapters.%s" % (PACKAGE, module)), name)
@@ -59,7 +55,7 @@ def main(arguments):
         if hasattr(gc, "freeze"):  # 3.7
             gc.freeze()  # a collection need not look through the framework itself
         gc.enable()
-        serve(protocol, experiment, adapter, requests, outgoing)
+        serve(protocol, experiment, adapter, incoming, outgoing)
     except Exception as error:
         protocol.send(outgoing, {
             "type": "failed", "protocol": protocol.VERSION,
@@ -106,17 +102,6 @@ def leave_a_guard(read_fd, write_fd):
             os._exit(1)
 
 
-def watch(protocol, incoming, requests):
-    """Read requests on a thread of their own: when the channel closes the probe ends, even inside a cell."""
-    def run():
-        while True:
-            message = protocol.receive(incoming)
-            if message is None:
-                end(os.getpid())
-            requests.put(message)
-    threading.Thread(target=run, daemon=True).start()
-
-
 def end(probe):
     """End the process `probe` at once, with its children."""
     if os.getpgrp() == probe:  # never a group that we were put into
@@ -125,10 +110,12 @@ def end(probe):
     os._exit(0)
 
 
-def serve(protocol, experiment, adapter, requests, outgoing):
-    """Answer requests in order, for ever."""
+def serve(protocol, experiment, adapter, incoming, outgoing):
+    """Answer requests in order, until the channel closes."""
     while True:
-        request = requests.get()
+        request = protocol.receive(incoming)
+        if request is None:
+            end(os.getpid())
         started = time.perf_counter()
         observation = experiment.observe(adapter, request["cell"], request["seed"], request.get("given"))
         protocol.send(outgoing, {

@@ -25,7 +25,7 @@ def text(result: Matrix | Diff) -> str:
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema of what `bnmatrix run` or `bnmatrix diff` prints. Unknown fields are allowed: some will be added."""
+    """The JSON Schema of what `bnmatrix run` or `bnmatrix diff` prints. Other fields are allowed."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"what `bnmatrix {kind} --format json` prints",

@@ -30,11 +30,16 @@ def _run(matrix: Matrix) -> Iterable[str]:
         yield from _table(
             ["scenario", "target", "says", "answer", "source"],
             [
-                [result.scenario, result.target, _plain(result.says), _answer(result.answer, result.contradicted_by),
-                 _plain(result.source or "")]
+                [
+                    result.scenario,
+                    result.target,
+                    _plain(result.says),
+                    _answer(result.answer, result.contradicted_by),
+                    _plain(result.source or ""),
+                ]
                 for result in matrix.expectations
             ],
-        )  # fmt: skip
+        )
 
 
 def _layer(target: TargetMatrix, layer: str, folded: Folded) -> Iterable[str]:
@@ -77,7 +82,11 @@ def _side_by_side(sides: Sequence[tuple[str, TargetMatrix]]) -> Iterable[str]:
 def _laws(heading: str, found: Sequence[tuple[str, Sequence[tuple[str, wording.Told]]]]) -> Iterable[str]:
     if found:
         yield from (heading, "")
-        rows = [[f"`{subject}`", name, f"`{law.rule}` {law.when}".strip()] for subject, laws in found for name, law in laws]
+        rows = [
+            [f"`{subject}`", name, f"`{law.rule}` {law.when}".strip()]
+            for subject, laws in found
+            for name, law in laws
+        ]
         yield from _table(["what", "who", "rule"], rows)
 
 
@@ -87,8 +96,8 @@ def _diff(diff: Diff) -> Iterable[str]:
     yield f"- old: {diff.old.target}, {', '.join(wording.versions(diff.old))}"
     yield f"- new: {diff.new.target}, {', '.join(wording.versions(diff.new))}"
     yield (
-        f"- cells: **{summary.changed} changed**, {summary.same} the same, {summary.not_comparable} not comparable, "
-        f"{summary.unstable} unstable"
+        f"- cells: **{summary.changed} changed**, {summary.same} the same, "
+        f"{summary.not_comparable} not comparable, {summary.unstable} unstable"
     )
     yield ""
     if diff.conventions:
@@ -133,7 +142,7 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[st
 
 def _entry(value: Value) -> str:
     """A value; in bold what moves, since Markdown has no colours."""
-    word = str(value)
+    word = wording.number(value)
     return f"**{word}**" if word in wording.MOVES else word or "–"
 
 

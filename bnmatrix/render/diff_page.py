@@ -1,4 +1,4 @@
-"""The page of a difference: conventions, what changed and where, the laws of both sides, what cannot be compared."""
+"""The page of a difference: conventions, what changed and where, laws, and what cannot be compared."""
 
 from __future__ import annotations
 
@@ -57,21 +57,28 @@ def header(diff: Diff, sheet: Sheet) -> list[Text]:
         lines += labelled(name, _who(side, sheet), sheet)
     summary = diff.summary
     counts = {
-        "changed": (summary.changed, "doubtful"), "the same": (summary.same, ""),
-        "not comparable": (summary.not_comparable, ""), "unstable": (summary.unstable, "doubtful"),
-    }  # fmt: skip
+        "changed": (summary.changed, "doubtful"),
+        "the same": (summary.same, ""),
+        "not comparable": (summary.not_comparable, ""),
+        "unstable": (summary.unstable, "doubtful"),
+    }
     parts = [
         Text(f"{count} {word}", STYLES.get(style, "") if count else STYLES["dim"])
         for word, (count, style) in counts.items()
     ]
     lines += labelled("cells", separated(parts, sheet, room(sheet)), sheet)
     if not summary.changed:
-        lines += labelled("", indented(Text("no difference in what could be compared"), room(sheet), 0), sheet)
+        lines += labelled(
+            "", indented(Text("no difference in what could be compared"), room(sheet), 0), sheet
+        )
     return lines
 
 
 def _who(side: Side, sheet: Sheet) -> list[Text]:
-    parts = [Text(side.target, STYLES["head"]), *(Text(part, STYLES["dim"]) for part in wording.versions(side))]
+    parts = [
+        Text(side.target, STYLES["head"]),
+        *(Text(part, STYLES["dim"]) for part in wording.versions(side)),
+    ]
     return separated(parts, sheet, room(sheet))
 
 
@@ -81,7 +88,11 @@ def conventions(diff: Diff, sheet: Sheet) -> list[Text]:
     for layer in dict.fromkeys(convention.layer for convention in diff.conventions):
         own = [convention for convention in diff.conventions if convention.layer == layer]
         lines += heading("conventions", layer, sheet)
-        lines += _old_beside_new([(one.name, Text(str(one.old)), Text(str(one.new))) for one in own], sheet, INDENT)
+        lines += _old_beside_new(
+            [(one.name, Text(wording.number(one.old)), Text(wording.number(one.new))) for one in own],
+            sheet,
+            INDENT,
+        )
     return lines
 
 
@@ -112,7 +123,8 @@ def _change(conditions: Sequence[Condition], sheet: Sheet, expand: bool) -> list
     title = Text(place, STYLES["head"]).append(f"  {wording.cells(len(first.ids))}", "not bold dim")
     lines = indented(title, sheet.width, INDENT, INDENT)
     rows = [
-        (facts, entry(old, sheet.signs), entry(new, sheet.signs)) for facts, old, new in wording.by_change(conditions)
+        (facts, entry(old, sheet.signs), entry(new, sheet.signs))
+        for facts, old, new in wording.by_change(conditions)
     ]
     lines += _old_beside_new(rows, sheet, 2 * INDENT)
     if expand:
@@ -153,8 +165,9 @@ def laws(diff: Diff, sheet: Sheet) -> list[Text]:
             lines += laws_of_sides(differing, sheet)
         same = [
             (subject, [("both", law) for name, law in laws if name == laws[0][0]])
-            for subject, laws in found if wording.agree(laws)
-        ]  # fmt: skip
+            for subject, laws in found
+            if wording.agree(laws)
+        ]
         lines += laws_of_sides(same, sheet)
     return lines
 

@@ -24,9 +24,10 @@ def laws_in_columns(laws: Sequence[Named], width: int) -> list[Text]:
     left = min(max(len(name) for name, _ in laws), width - longest - 7)
     if left < min(NARROWEST, *(len(name) for name, _ in laws)):
         return [
-            line for name, law in laws
+            line
+            for name, law in laws
             for line in indented(Text(f"{name} {law.relation} ") + _rule(law), width, 0, INDENT)
-        ]  # fmt: skip
+        ]
     right = width - left - 7
     rows, before = [], None
     for name, law in laws:
@@ -34,7 +35,13 @@ def laws_in_columns(laws: Sequence[Named], width: int) -> list[Text]:
         whole = _rule(law)
         # A place that does not fit beside its rule goes beneath it.
         apart = len(whole) > right
-        rows.append([Text(name if name != before else ""), relation, Text(law.rule, STYLES["head"]) if apart else whole])
+        rows.append(
+            [
+                Text(name if name != before else ""),
+                relation,
+                Text(law.rule, STYLES["head"]) if apart else whole,
+            ]
+        )
         if apart:
             rows.append([Text(), Text(), Text(law.when)])
         before = name

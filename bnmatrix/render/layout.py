@@ -1,5 +1,4 @@
-"""Lines on a terminal of a given width: signs, colours, labelled paragraphs and columns. Knows no facts' meaning
-beyond the colour and the sign of their words.
+"""Lines on a terminal of a given width: signs, colours, labelled paragraphs and columns.
 
 Every colour has a sign or a word beside it, so a page says the same without colour; and every sign
 has a form in ASCII.
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bnmatrix.matrix import Value
-from bnmatrix.render.wording import DOUBTFUL, MOVES, STAYS
+from bnmatrix.render.wording import DOUBTFUL, MOVES, STAYS, number
 
 INDENT = 2
 LABEL = 10
@@ -32,6 +31,7 @@ STYLES = {
     "bad": "bold red",
     "dim": "dim",
     "head": "bold",
+    "place": "italic",
 }
 
 
@@ -74,7 +74,7 @@ View = Callable[[Sheet], list[Text]]
 
 def entry(value: Value, signs: Signs) -> Text:
     """A fact's value with its sign and colour."""
-    word = str(value)
+    word = number(value)
     if word == "":
         return Text(signs.none, STYLES["dim"])
     if word in MOVES:

@@ -1,4 +1,4 @@
-"""The page of a run: for each target and layer the folded truth table, its laws, and what else is the same throughout."""
+"""The page of a run: for each target and layer the folded truth table, its laws, and what else it takes."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from bnmatrix.facts import FACTS
 from bnmatrix.layers import layers
 from bnmatrix.matrix import CellResult, ExpectationResult, Law, Matrix, TargetMatrix
 from bnmatrix.render import wording
-from bnmatrix.render.folding import Block, Folded, NotOk, Row, by_layer, fold
+from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
+from bnmatrix.render.law_lines import laws_in_columns, laws_of_sides
 from bnmatrix.render.layout import (
     INDENT,
     STYLES,
     Sheet,
     View,
-    columns,
     entry,
     indented,
     labelled,
     room,
-    separated,
     ruled,
+    separated,
     wrapped,
 )
-from bnmatrix.render.law_lines import laws_in_columns, laws_of_sides
+from bnmatrix.render.truth_table import not_ok, table
 
-HEADINGS = ("training", "trainable")
-GAP = 2
-NARROWEST = 16
-"""A column whose heading can be broken is at least as wide."""
+ORDER = {fact: number for number, fact in enumerate(FACTS)}
 
 
 def page(matrix: Matrix, expand: bool = False) -> View:
@@ -60,7 +58,12 @@ def title(target: TargetMatrix, sheet: Sheet) -> list[Text]:
 
 
 def of_layer(
-    target: TargetMatrix, layer: str, cells: Sequence[CellResult], laws: Sequence[Law], sheet: Sheet, expand: bool
+    target: TargetMatrix,
+    layer: str,
+    cells: Sequence[CellResult],
+    laws: Sequence[Law],
+    sheet: Sheet,
+    expand: bool,
 ) -> list[Text]:
     """Heading, answer, table and what is told beneath, of one layer."""
     known = layers().get(layer)
@@ -70,7 +73,7 @@ def of_layer(
         heading.append(f"  {name}", STYLES["dim"])
     folded = fold(cells)
     if folded.only is not None and not expand:
-        return [*indented(heading, sheet.width, 0), *indented(_not_ok(folded.only, sheet), sheet.width)]
+        return [*indented(heading, sheet.width, 0), *indented(not_ok(folded.only, sheet), sheet.width)]
     lines = [*indented(heading, sheet.width, 0), *answer(laws, sheet), Text()]
     if expand:
         lines += every_cell(cells, sheet)
@@ -89,106 +92,15 @@ def answer(laws: Sequence[Law], sheet: Sheet) -> list[Text]:
     return lines
 
 
-def table(cells: Sequence[CellResult], folded: Folded, sheet: Sheet) -> list[Text]:
-    """The truth table in columns; with a column even for what another one tells, where there is room."""
-    full = fold(cells, with_followers=True)
-    for candidate in (full, folded):
-        widths = _widths(candidate, sheet)
-        if INDENT + sum(widths) + GAP * (len(widths) - 1) <= sheet.width and not sheet.narrow:
-            return _in_columns(candidate, widths, sheet)
-    return _in_one_column(folded, sheet)
-
-
-def _widths(folded: Folded, sheet: Sheet) -> list[int]:
-    rows = [row for block in folded.blocks for row in block.rows]
-    firsts = [max(len(name), *(len(", ".join(getattr(row, name))) for row in rows)) for name in HEADINGS]
-    widths = []
-    for number, facts in enumerate(folded.columns):
-        shown = [len(entry(row.shows[number], sheet.signs)) for row in rows if not isinstance(row.shows, NotOk)]
-        widths.append(max([*shown, *(len(line) for line in _heading(facts))]))
-    return [*firsts, *widths]
-
-
-def _heading(facts: Sequence[str]) -> list[str]:
-    """Facts that share a column, one after another, in lines about as wide as the longest."""
-    longest = max(NARROWEST, *(len(fact) + 1 for fact in facts))
-    lines = [""]
-    for number, fact in enumerate(facts):
-        word = fact + ("," if number < len(facts) - 1 else "")
-        joined = f"{lines[-1]} {word}".strip()
-        if len(joined) <= longest:
-            lines[-1] = joined
-        else:
-            lines.append(word)
-    return lines
-
-
-def _in_columns(folded: Folded, widths: Sequence[int], sheet: Sheet) -> list[Text]:
-    headings = [[name] for name in HEADINGS] + [_heading(facts) for facts in folded.columns]
-    height = max(len(heading) for heading in headings)
-    # Headings stand on the rule: shorter ones have their empty lines above.
-    tops = [[""] * (height - len(heading)) + heading for heading in headings]
-    lines = columns([[Text(top[number], STYLES["head"]) for top in tops] for number in range(height)], widths, GAP)
-    lines.append(Text((" " * GAP).join(sheet.signs.rule * width for width in widths), STYLES["dim"]))
-    for number, block in enumerate(folded.blocks):
-        if number:
-            lines.append(Text())
-        lines += _where(block, sum(widths))
-        for row in block.rows:
-            firsts = [Text(", ".join(row.training)), Text(", ".join(row.trainable))]
-            if isinstance(row.shows, NotOk):
-                rest = sheet.width - INDENT - sum(widths[:2]) - 2 * GAP
-                lines += columns([[*firsts, _not_ok(row.shows, sheet)]], [*widths[:2], rest], GAP)
-            else:
-                entries = [entry(value, sheet.signs) for value in row.shows]
-                lines += columns([[*firsts, *entries]], widths, GAP)
-    return [Text(" " * INDENT) + line if line.plain else line for line in lines]
-
-
-def _in_one_column(folded: Folded, sheet: Sheet) -> list[Text]:
-    """A short paragraph a row, for pages too narrow for columns."""
-    lines: list[Text] = []
-    for block in folded.blocks:
-        lines += [Text(" " * INDENT) + line for line in _where(block, sheet.width - INDENT)]
-        for row in block.rows:
-            lines += indented(Text(_row_name(row), STYLES["head"]), sheet.width, INDENT, INDENT)
-            if isinstance(row.shows, NotOk):
-                lines += indented(_not_ok(row.shows, sheet), sheet.width, 2 * INDENT)
-                continue
-            entries = [entry(value, sheet.signs) for value in row.shows]
-            widths = [max(len(text) for text in entries)]
-            widths.append(max(sheet.width - 2 * INDENT - GAP - widths[0], NARROWEST))
-            pairs = [[text, Text(", ".join(facts))] for text, facts in zip(entries, folded.columns, strict=True)]
-            lines += [Text(" " * 2 * INDENT) + line for line in columns(pairs, widths, GAP)]
-        lines.append(Text())
-    return lines[:-1]
-
-
-def _row_name(row: Row) -> str:
-    return f"training {', '.join(row.training)}; trainable {', '.join(row.trainable)}"
-
-
-def _where(block: Block, width: int) -> list[Text]:
-    """The heading of a block: the executions, and what else singles it out."""
-    headings = [wording.context(when) for when in block.where]
-    if not any(headings):
-        return []
-    return [line for heading in headings for line in wrapped(Text(heading, "italic"), width)]
-
-
-def _not_ok(why: NotOk, sheet: Sheet) -> Text:
-    """`✗ raised: ValueError: ...`"""
-    return Text(f"{sheet.signs.bad} {why.outcome}", STYLES["bad"]).append(f": {why.why}" if why.why else "", "default")
-
-
 def every_cell(cells: Sequence[CellResult], sheet: Sheet) -> list[Text]:
     """Every cell with all its facts."""
     lines: list[Text] = []
     for cell in cells:
         lines += indented(Text(cell.id, STYLES["head"]), sheet.width, INDENT, INDENT)
         if cell.outcome != "ok":
-            lines += indented(_not_ok(NotOk(cell.outcome, cell.reason or ""), sheet), sheet.width, 2 * INDENT)
-        parts = [Text(f"{fact} ") + entry(value, sheet.signs) for fact, value in cell.facts.items()]
+            lines += indented(not_ok(NotOk(cell.outcome, cell.reason or ""), sheet), sheet.width, 2 * INDENT)
+        facts = sorted(cell.facts.items(), key=lambda pair: ORDER.get(pair[0], len(ORDER)))
+        parts = [Text(f"{fact} ") + entry(value, sheet.signs) for fact, value in facts]
         for fact, flicker in cell.measured.get("unstable", {}).items():
             parts.append(Text(f"{fact} flickers, rate {flicker['rate']}", STYLES["doubtful"]))
         lines += [Text(" " * 2 * INDENT) + line for line in separated(parts, sheet, sheet.width - 2 * INDENT)]
@@ -205,17 +117,26 @@ def beneath(
     if acts := wording.default_acts([default for default in target.defaults if default.layer == layer]):
         lines += labelled("default", wrapped(Text(f"training not given {acts}"), room(sheet)), sheet)
     width = room(sheet)
-    follow = [told_fact for told_fact in folded.beneath if told_fact.follows and not _has_column(told_fact.fact, folded)]
+    follow = [
+        told_fact
+        for told_fact in folded.beneath
+        if told_fact.follows and not _has_column(told_fact.fact, folded)
+    ]
     for told_fact in follow:
         label = "gradient" if told_fact.fact == "input_gradient" else told_fact.fact
         parts = [
-            f"{value} where {wording.where(conditions).replace('=', ' ')}" for value, conditions in told_fact.values
+            f"{value} where {wording.where(conditions).replace('=', ' ')}"
+            for value, conditions in told_fact.values
         ]
         lines += labelled(label, separated(parts, sheet, width), sheet)
     if facts := [wording.beneath(fact) for fact in folded.beneath if not fact.follows]:
         lines += labelled("facts", separated(facts, sheet, width), sheet)
     if folded.fixed:
-        lines += labelled("all at", wrapped(Text(wording.condition({k: [v] for k, v in folded.fixed.items()})), width), sheet)
+        lines += labelled(
+            "all at",
+            wrapped(Text(wording.condition({k: [v] for k, v in folded.fixed.items()})), width),
+            sheet,
+        )
     if folded.alike and not expand:
         lines += labelled("folded", separated(wording.folded(folded.alike), sheet, width), sheet)
     if folded.untold and not expand:
@@ -257,7 +178,9 @@ def expectations(results: Sequence[ExpectationResult], sheet: Sheet) -> list[Tex
             for identity in result.contradicted_by:
                 lines += indented(Text(f"by {identity}"), sheet.width, 2 * INDENT, INDENT)
             if result.source:
-                lines += indented(Text(f"source: {result.source}", STYLES["dim"]), sheet.width, 2 * INDENT, INDENT)
+                lines += indented(
+                    Text(f"source: {result.source}", STYLES["dim"]), sheet.width, 2 * INDENT, INDENT
+                )
         lines.append(Text())
     return lines
 

@@ -43,8 +43,15 @@ def text(result: Matrix | Diff, expand: bool = False) -> str:
 def svg(result: Matrix | Diff, title: str) -> str:
     """The page as a picture, the same for the same result."""
     console = Console(
-        record=True, file=_Utf8(), width=PICTURE_WIDTH, force_terminal=True, color_system="truecolor",
-        highlight=False, markup=False, emoji=False, _environ={},
-    )  # fmt: skip
+        record=True,
+        file=_Utf8(),
+        width=PICTURE_WIDTH,
+        force_terminal=True,
+        color_system="truecolor",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
     show(view(result), console)
     return console.export_svg(title=title, unique_id="bnmatrix")

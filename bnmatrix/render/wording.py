@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bnmatrix.comparison import Condition, Diff, Side, SideLaw
 from bnmatrix.conditions import When
 from bnmatrix.matrix import Default, Law, TargetMatrix, Value
-from bnmatrix.render.folding import Beneath
+from bnmatrix.render.beneath import EXPECTED, Beneath
 
 HEADLINE = ("normalised_by", "stochastic")
 """Facts whose laws come first; then what moves, in the order of the facts."""
@@ -57,7 +57,7 @@ class Told:
 
 def number(value: Value) -> str:
     """A value as it is written: words as they are, numbers shortest."""
-    return str(value)
+    return str(value).removesuffix(".0")
 
 
 def condition(when: Mapping[str, Sequence[str]]) -> str:
@@ -80,7 +80,9 @@ def context(when: Mapping[str, Sequence[str]]) -> str:
 def place(when: Mapping[str, Sequence[str]]) -> str:
     """A condition as the end of a sentence: `(in call, at rank 4)`"""
     parts = sorted(when.items(), key=lambda entry: entry[0] != "execution")
-    words = [f"{'in' if axis == 'execution' else f'at {axis}'} {enumerated(values)}" for axis, values in parts]
+    words = [
+        f"{'in' if axis == 'execution' else f'at {axis}'} {enumerated(values)}" for axis, values in parts
+    ]
     return f"({', '.join(words)})" if words else ""
 
 
@@ -97,7 +99,8 @@ def told(laws: Iterable[Law | SideLaw], aside: bool = False) -> list[Told]:
     joined: dict[tuple[Value, tuple[tuple[str, str], ...]], list[str]] = {}
     by_fact: dict[tuple[str, Value], list[tuple[str, str]]] = {}
     for law in laws:
-        if aside or law.fact not in ASIDE:
+        obvious = law.rule == "always" and EXPECTED.get(law.fact) == law.value
+        if aside or (law.fact not in ASIDE and not obvious):
             by_fact.setdefault((law.fact, law.value), []).append((law.rule, place(law.when)))
     for (fact, value), rules in sorted(by_fact.items(), key=lambda entry: entry[0][0] not in HEADLINE):
         joined.setdefault((value, tuple(rules)), []).append(fact)
@@ -107,7 +110,10 @@ def told(laws: Iterable[Law | SideLaw], aside: bool = False) -> list[Told]:
         for rule, when in rules
     ]
     order = {law.facts: index for index, law in reversed(list(enumerate(found)))}
-    return sorted(found, key=lambda law: (law.facts[0] not in HEADLINE, "moving_mean" not in law.facts, order[law.facts]))
+    return sorted(
+        found,
+        key=lambda law: (law.facts[0] not in HEADLINE, "moving_mean" not in law.facts, order[law.facts]),
+    )
 
 
 def answer(laws: Sequence[Law]) -> list[tuple[str, list[str]]]:
@@ -120,7 +126,11 @@ def answer(laws: Sequence[Law]) -> list[tuple[str, list[str]]]:
         if law.fact not in ASIDE:
             words = set(law.rule.split()) & {"training", "trainable"}
             named.setdefault(law.fact, set()).update(words)
-    kinds = {"training alone": {"training"}, "trainable alone": {"trainable"}, "training and trainable together": {"training", "trainable"}}
+    kinds = {
+        "training alone": {"training"},
+        "trainable alone": {"trainable"},
+        "training and trainable together": {"training", "trainable"},
+    }
     order = sorted(named, key=lambda fact: fact not in HEADLINE)
     found = [(kind, [fact for fact in order if named[fact] == words]) for kind, words in kinds.items()]
     return [(kind, facts) for kind, facts in found if facts]
@@ -157,7 +167,11 @@ def folded(alike: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
 def versions(target: TargetMatrix | Side) -> list[str]:
     """`tensorflow 2.21.0`, ..., `Python 3.11.7`, `cpu`"""
     found = [f"{package} {version}" for package, version in target.versions.items()]
-    return [*found, *([f"Python {target.python}"] if target.python else []), *([target.device] if target.device else [])]
+    return [
+        *found,
+        *([f"Python {target.python}"] if target.python else []),
+        *([target.device] if target.device else []),
+    ]
 
 
 Sides = Sequence[tuple[str, Sequence[Law | SideLaw]]]
@@ -165,7 +179,7 @@ Sides = Sequence[tuple[str, Sequence[Law | SideLaw]]]
 
 
 def side_by_side(sides: Sides) -> list[tuple[str, list[tuple[str, Told]]]]:
-    """The laws of several sides about the same thing together: [("gamma, beta updated", [("tf2", a law), ...]), ...]
+    """The laws of several sides about the same thing: [("gamma, beta updated", [("tf2", a law), ...]), ...]
 
     Facts stand together where every side treats them alike. Only what two sides have laws about.
     """
@@ -174,15 +188,15 @@ def side_by_side(sides: Sides) -> list[tuple[str, list[tuple[str, Told]]]]:
         for law in told(laws):
             for fact in law.facts:
                 found.setdefault((fact, law.value), {}).setdefault(name, []).append(law)
-    joined: dict[tuple[object, ...], list[str]] = {}
+    joined: dict[tuple[Value, tuple[tuple[str, str, str], ...]], list[str]] = {}
     for (fact, value), by_side in found.items():
         if len(by_side) > 1:
             rules = tuple((name, law.rule, law.when) for name, laws in by_side.items() for law in laws)
             joined.setdefault((value, rules), []).append(fact)
     result = []
     for (value, _), facts in joined.items():
-        by_side = found[facts[0], value]  # type: ignore[index]  # as it was put in
-        subject = Told(tuple(facts), value, "", "").subject  # type: ignore[arg-type]
+        by_side = found[facts[0], value]
+        subject = Told(tuple(facts), value, "", "").subject
         result.append((subject, [(name, law) for name, laws in by_side.items() for law in laws]))
     return result
 
@@ -204,7 +218,7 @@ def by_cells(conditions: Sequence[Condition]) -> list[list[Condition]]:
 
 
 def by_change(conditions: Sequence[Condition]) -> list[tuple[str, Value, Value]]:
-    """Changes, those together that differ in nothing but the fact: [("gamma, beta", "unchanged", "updated"), ...]"""
+    """Changes, alike ones together: [("gamma, beta", "unchanged", "updated"), ...]"""
     joined: dict[tuple[Value, Value], list[str]] = {}
     for entry in conditions:
         joined.setdefault((entry.old, entry.new), []).append(entry.fact)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import math
-from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -161,15 +160,8 @@ def later(line: bytes) -> Observed | Failed:
     return said
 
 
-def observed_here(record: Mapping[str, Any]) -> Observation:
-    """What `experiment.observe` returned in this very process, as it would have arrived from a probe."""
-    return msgspec.convert(record, Observation, dec_hook=_array)
-
-
 def _array(_type: object, value: object) -> Array:
     """A numpy array from its form on the wire; msgspec adds to an error the place where it was found."""
-    if isinstance(value, np.ndarray):
-        return value
     try:
         wire = msgspec.convert(value, _WireArray)
     except msgspec.ValidationError as error:  # msgspec names the place for a ValueError only

@@ -28,7 +28,7 @@ LONGEST_LINE = 64 * 2**20
 KEPT_OUTPUT = 64 * 2**10
 """Bytes kept of stdout and of stderr."""
 
-GRACE = 1.0
+GRACE = 0.5
 """Seconds for a probe that closed its channel to end by itself, so that we learn how."""
 
 
@@ -56,7 +56,9 @@ class Process:
             theirs_in, self._outgoing = self._pipe()
             self._incoming, theirs_out = self._pipe()
             self._nudged, self._nudge = self._pipe()
-            command = guest.program or (guest.python, "-I", str(PROBE))
+            # A relative path is meant from here, not from the probe's own working directory.
+            python = os.path.abspath(guest.python) if os.sep in guest.python else guest.python
+            command = guest.program or (python, "-I", str(PROBE))
             work, folders = make_folders(root)
             arguments = [str(theirs_in), str(theirs_out), guest.framework, guest.backend or "-", guest.device]
             self.popen = subprocess.Popen(

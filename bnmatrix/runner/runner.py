@@ -118,7 +118,8 @@ class Runner:
         for supervisor in supervisors:  # all killed before any is waited for
             supervisor.stop()
         for supervisor in supervisors:
-            supervisor.thread.join(15)
+            if supervisor.thread.is_alive():  # Ctrl-C may have come before it was started
+                supervisor.thread.join(15)
         shutil.rmtree(self._root, ignore_errors=True)
         while self._handlers:
             number, handler = self._handlers.popitem()

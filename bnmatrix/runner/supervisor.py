@@ -84,7 +84,9 @@ class Supervisor:
         except BaseException as error:  # a fault of ours; the consumer must not wait for ever
             self._runner.broke(error)
         finally:
-            self._runner.left(self)
+            with self._lock:
+                self._put_back()  # what it took between being found idle and being stopped
+                self._runner.left(self)
 
     def _keep_at_work(self) -> None:
         last_death: str | None = None

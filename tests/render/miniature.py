@@ -1,6 +1,7 @@
 """A small matrix made by hand: what tf2, torch and tf1 plausibly do, with one cell of every awkward kind.
 
-The rules are written down here so that pages can be tested without a framework; no test of behaviour uses them.
+The rules are written down here so that pages can be tested without a framework; no test of behaviour
+uses them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def cells(executions: tuple[str, ...], ranks: tuple[str, ...] = ("2", "4")) -> l
         for training, trainable in product(*EVERY):
             if execution not in MODEL or training == "default":
                 made.append(
-                    make_cell({"training": training, "trainable": trainable, "execution": execution, "rank": rank})
+                    make_cell(
+                        {"training": training, "trainable": trainable, "execution": execution, "rank": rank}
+                    )
                 )
     return made
 
@@ -36,7 +39,7 @@ def result(cell: Cell, facts: dict[str, Value]) -> CellResult:
 
 
 def common(cell: Cell, batch: bool, moving: bool, step: bool) -> dict[str, Value]:
-    """The facts of a batch normalisation that normalises by the `batch`, moves `moving` and makes a `step`."""
+    """The facts of a layer that normalises by the `batch`, whose statistics are `moving`, and a `step`."""
     facts: dict[str, Value] = {
         "gamma": yes(step),
         "beta": yes(step),
@@ -111,25 +114,42 @@ def awkward(cell: Cell, made: CellResult) -> CellResult:
     broken = {"id": made.id, "axes": made.axes, "measured": {}, "seconds": 0.0}
     if kind == "raised":
         return CellResult(
-            **broken, outcome="raised", facts={"exception": "ValueError"},
+            **broken,
+            outcome="raised",
+            facts={"exception": "ValueError"},
             reason="ValueError: fit() was given an input of rank 2 where this function wants an image",
-        )  # fmt: skip
+        )
     if kind == "unavailable":
         return CellResult(**broken, outcome="unavailable", facts={}, reason="tf.layers has no model to fit")
     facts = {**made.facts, "normalised_by": kind}
-    measured = {"unstable": {"normalised_by": {"rate": 0.3, "values": ["batch", "moving"]}}} if kind == "unstable" else {}
+    measured = (
+        {"unstable": {"normalised_by": {"rate": 0.3, "values": ["batch", "moving"]}}}
+        if kind == "unstable"
+        else {}
+    )
     return CellResult(
-        id=made.id, axes=made.axes, outcome="ok", facts=facts, measured=measured, seconds=made.seconds,
+        id=made.id,
+        axes=made.axes,
+        outcome="ok",
+        facts=facts,
+        measured=measured,
+        seconds=made.seconds,
         reason="no closed form within the tolerance" if kind == "undecided" else None,
-    )  # fmt: skip
+    )
 
 
 def target(name: str, versions: dict[str, str], found: list[CellResult], framework: str = "") -> TargetMatrix:
     """The matrix of one target, its laws found as everywhere."""
     return TargetMatrix(
-        target=name, framework=framework or name, versions=versions, python="3.11.7", device="cpu", cells=found,
-        laws=laws(found), defaults=defaults(found),
-    )  # fmt: skip
+        target=name,
+        framework=framework or name,
+        versions=versions,
+        python="3.11.7",
+        device="cpu",
+        cells=found,
+        laws=laws(found),
+        defaults=defaults(found),
+    )
 
 
 def matrix(*targets: TargetMatrix, expectations: bool = False) -> Matrix:
@@ -144,12 +164,16 @@ def matrix(*targets: TargetMatrix, expectations: bool = False) -> Matrix:
 
 EXPECTATIONS = [
     ExpectationResult(
-        scenario="frozen", target="tf2", answer="holds",
+        scenario="frozen",
+        target="tf2",
+        answer="holds",
         says="a frozen layer runs in inference mode, whatever training says",
         source="TensorFlow's documentation of BatchNormalization",
     ),
     ExpectationResult(
-        scenario="frozen", target="torch", answer="contradicted",
+        scenario="frozen",
+        target="torch",
+        answer="contradicted",
         says="a frozen layer runs in inference mode, whatever training says",
         source="TensorFlow's documentation of BatchNormalization",
         contradicted_by=[
@@ -157,5 +181,7 @@ EXPECTATIONS = [
             "batch_norm rank=4 trainable=false training=true",
         ],
     ),
-    ExpectationResult(scenario="frozen", target="tf1", answer="untested", says="reloading keeps the frozen state"),
-]  # fmt: skip
+    ExpectationResult(
+        scenario="frozen", target="tf1", answer="untested", says="reloading keeps the frozen state"
+    ),
+]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from bnmatrix.runner import Guest
+from bnmatrix.runner import Guest, Runner
 from tests.runner.conftest import Diary, Outcome, cells, run
 
 Maker = Callable[..., Guest]
@@ -61,6 +63,15 @@ def test_interpreter_that_cannot_be_run_is_named(program: str, why: str) -> None
     assert_failed(run(target, cells("dense", "conv")), "failed", program, why)
 
 
+def test_relative_path_of_an_interpreter_is_meant_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    (failure,) = run(Guest("tf2", "no_such_framework", python="./python"), []).failures
+    assert "cannot run" not in failure.message
+
+
 def test_what_a_probe_printed_is_kept_for_diagnosis(guest: Maker) -> None:
     assert "loading the framework" in run(guest("dies_at_start"), []).failures[0].output
 
@@ -74,8 +85,6 @@ def test_other_targets_are_measured_all_the_same(guest: Maker) -> None:
 
 
 def test_later_requests_for_a_failed_target_are_answered_the_same_way(guest: Maker) -> None:
-    from bnmatrix.runner import Runner
-
     with Runner(1, 10) as runner:
         target = guest("dies_at_start")
         runner.submit(target, cells("dense"))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bnmatrix.runner import Guest
+from bnmatrix.runner import Guest, Request
+from bnmatrix.runner.process import KEPT_OUTPUT
 from tests.runner.conftest import Diary, cells, run
 
 Maker = Callable[..., Guest]
@@ -84,20 +85,16 @@ def test_deadline_holds_whatever_the_probe_does_meanwhile(guest: Maker, fault: s
 
 
 def test_deadline_runs_for_each_cell_on_its_own(guest: Maker) -> None:
-    assert run(guest("slow"), cells(*["dense"] * 6), timeout=0.4).words == ["ok"] * 6
+    assert run(guest("slow"), cells(*["dense"] * 6), timeout=0.5).words == ["ok"] * 6
 
 
 def test_large_requests_to_a_probe_that_reads_nothing_do_not_block(guest: Maker) -> None:
-    from bnmatrix.runner import Request
-
     large = Request({"layer": "dense"}, 0, {"input": [0.5] * 200_000})
     assert run(guest("reads_nothing"), [large], timeout=0.4).words == ["timed_out"]
     assert run(guest("behaves"), [large]).words == ["ok"]
 
 
 def test_megabytes_of_prints_neither_block_nor_pile_up(guest: Maker) -> None:
-    from bnmatrix.runner.process import KEPT_OUTPUT
-
     outcome = run(guest("floods_stdout"), AROUND)
     assert outcome.words == ["ok"] * 5
     flooded = run(guest("floods_stdout_and_dies"), AROUND).trouble
@@ -136,6 +133,6 @@ def test_probe_that_dies_too_often_is_given_up(guest: Maker, diary: Diary) -> No
 
 def test_second_probe_of_a_target_goes_on_when_the_first_is_given_up(guest: Maker, diary: Diary) -> None:
     requests = cells("trouble", *["dense"] * 40, execution="fit")
-    outcome = run(guest("dies_in_a_cell"), requests, jobs=2, restarts=0)
+    outcome = run(guest("dies_among_slow_cells"), requests, jobs=2, restarts=0)
     assert len(diary.pids()) == 3
     assert outcome.words == ["crashed", *["ok"] * 40]

@@ -52,6 +52,7 @@ def test_both_ends_speak_the_same_version(protocol: ModuleType) -> None:
         np.array([np.nan, np.inf, -np.inf, -0.0, 6e-8], dtype=np.float16),
         np.arange(24.0).reshape(2, 3, 4).transpose(2, 0, 1),
         np.arange(10.0)[::-2],
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         np.array(1.5, dtype=np.float32),
         np.empty((0, 3), dtype=np.int64),
         np.array([True, False]),

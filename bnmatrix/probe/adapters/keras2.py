@@ -2,11 +2,14 @@
 TensorFlow's own under both Keras: `TensorFlowEngine` makes the step by hand with a GradientTape.
 """
 import random
+import sys
 
 import numpy as np
 
 from . import Adapter
 from .keras_common import RATE, Devices, Engine, KerasBench, helpers, new_numpy
+
+LACKING = {}  # {variant: why there is none of it}; Keras 2 has all that any Keras has
 
 
 def raw(variable):
@@ -53,15 +56,15 @@ class TensorFlowEngine(Engine):
                 loss = tf.reduce_sum(weights * tf.cast(output, weights.dtype))
             forward = {slot: tf.identity(variable) for slot, variable in state.items()}
             sources = trained + ([inputs] if inputs.dtype.is_floating else [])
-            gradients = [None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(loss, sources)]
+            gradients = tape.gradient(loss, sources)
+            gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
             for variable, gradient in zip(trained, gradients):
                 if gradient is not None:
                     variable.assign_sub(RATE * gradient)
             at_input = gradients[len(trained)] if inputs.dtype.is_floating else None
             return output, forward, gradients[:len(trained)], at_input
 
-        # Autograph has nothing to convert here: the mode is a Python bool.
-        return tf.function(step, autograph=False) if compiled else step
+        return tf.function(step) if compiled else step
 
 
 class Keras2Bench(KerasBench):
@@ -86,7 +89,7 @@ class TensorFlowAdapter(Adapter):
 
     bench_class = Keras2Bench
     package = "Keras"
-    lacking = {}
+    lacking = LACKING
 
     def __init__(self, framework, backend, device):
         import tensorflow as tf
@@ -109,8 +112,9 @@ class TensorFlowAdapter(Adapter):
         raise NotImplementedError
 
     def keras_version(self):
-        """Its version."""
-        return getattr(self.keras, "__version__", None) or self.keras.version()
+        """Its version; tf.keras of TensorFlow 2.6 to 2.15 keeps it in the package that it comes from."""
+        package = sys.modules[self.keras.layers.Layer.__module__.split(".")[0]]
+        return getattr(self.keras, "__version__", None) or package.__version__
 
     def versions(self):
         return {"tensorflow": self.tf.__version__, "keras": self.keras_version(), "numpy": np.__version__}

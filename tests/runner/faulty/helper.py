@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 
 INCOMING, OUTGOING = os.fdopen(int(sys.argv[1]), "rb"), os.fdopen(int(sys.argv[2]), "wb")
 FRAMEWORK, BACKEND, DEVICE = sys.argv[3:]
@@ -43,10 +44,11 @@ def requests():
         yield json.loads(line)
 
 
-def serve(fault):
-    """Greet, then answer; requests for the layer `trouble` go to `fault`."""
+def serve(fault, pause=0.0):
+    """Greet, then answer, each after a `pause`; requests for the layer `trouble` go to `fault`."""
     greet()
     for request in requests():
+        time.sleep(pause)
         (fault if request["cell"]["layer"] == "trouble" else answer)(request)
 
 

@@ -1,0 +1,132 @@
+"""The options, each declared once: name, help and completion. Commands name them in their signatures.
+
+Completions import what they need when a shell asks for them, never for `--help`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _matching(words: Iterable[str], incomplete: str) -> list[str]:
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def complete_framework(incomplete: str) -> list[str]:
+    """Frameworks."""
+    from bnmatrix.target import FAMILIES
+
+    return _matching(FAMILIES, incomplete)
+
+
+def complete_layer(incomplete: str) -> list[str]:
+    """Layers, and `all`."""
+    from bnmatrix.layers import layers
+
+    return _matching(["all", *layers()], incomplete)
+
+
+def complete_scenario(incomplete: str) -> list[str]:
+    """Shipped scenarios."""
+    from bnmatrix.scenario import names
+
+    return _matching(names(), incomplete)
+
+
+def complete_axis(incomplete: str) -> list[str]:
+    """`axis=`, then `axis=value`, then further values after a comma."""
+    from bnmatrix.axes import AXES
+
+    name, separator, values = incomplete.partition("=")
+    if not separator:
+        return _matching([f"{axis}=" for axis in AXES], incomplete)
+    before, comma, _ = values.rpartition(",")
+    known = AXES[name].values if name in AXES else ()
+    return _matching([f"{name}={before}{comma}{value}" for value in known], incomplete)
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Formats."""
+    from bnmatrix.render import FORMATS
+
+    return _matching(FORMATS, incomplete)
+
+
+SELECT = "Selection"
+
+Framework = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--framework",
+        metavar="TARGET",
+        autocompletion=complete_framework,
+        help="A framework, with backend and device if need be: tf1, tf2, keras[jax], torch:cuda. "
+        "Repeatable. Without it: every one that is installed.",
+    ),
+]
+Layer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        metavar="LAYER",
+        autocompletion=complete_layer,
+        help="A layer of `bnmatrix list layers`, or all. Repeatable. Without it: batch_norm.",
+    ),
+]
+Scenario = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scenario",
+        metavar="SCENARIO",
+        autocompletion=complete_scenario,
+        help="One of `bnmatrix list scenarios`, or a TOML file. Repeatable. Without it: core.",
+    ),
+]
+AxisValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--axis",
+        metavar="NAME=V,V",
+        autocompletion=complete_axis,
+        help="Values of an axis, in place of the scenario's. Repeatable.",
+    ),
+]
+CellId = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cell",
+        metavar="ID",
+        help='One cell by its id, in place of a scenario: "batch_norm trainable=false". Repeatable.',
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="DEVICE", help="cpu, gpu, cuda:0 or auto, for targets that name none."),
+]
+Expand = Annotated[bool, typer.Option("--expand", help="Show every cell, with all its facts.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format", metavar="FORMAT", autocompletion=complete_format, help="table, json, csv or markdown."
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Write the results to FILE in place of stdout."),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The first seed.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", metavar="N", min=1, help="How many probes run at a time. Without it: as many as fit."
+    ),
+]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds a cell may take.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Results and errors only, no progress.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Say more on stderr; tracebacks of internal errors.")
+]

@@ -1,0 +1,116 @@
+"""Where results go and in which format: stdout, or a file that is whole or not there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnmatrix.errors import UsageError, unknown
+from bnmatrix.render import FORMATS
+
+if TYPE_CHECKING:
+    from bnmatrix.comparison import Diff
+    from bnmatrix.matrix import Matrix
+
+
+def check_format(name: str) -> None:
+    """Raise UsageError, naming the nearest, unless `name` is a format."""
+    if name not in FORMATS:
+        raise unknown("format", name, FORMATS)
+
+
+def check_writable(path: Path | None) -> None:
+    """Raise UsageError now, before anything is measured, if `path` cannot be written then."""
+    if path is None or _is_special(path):
+        return
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a directory", "name a file")
+    try:
+        with tempfile.TemporaryFile(dir=_beside(path)):
+            pass
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write(result: Matrix | Diff, form: str, path: Path | None, expand: bool) -> None:
+    """Write `result` in the format `form` to `path`, or to stdout."""
+    if path is None:
+        _to_stdout(result, form, expand)
+    else:
+        _to_file(path, _text(result, form, expand))
+
+
+def _text(result: Matrix | Diff, form: str, expand: bool) -> str:
+    if form == "json":
+        from bnmatrix.render import as_json
+
+        return as_json.text(result)
+    if form == "csv":
+        from bnmatrix.render import as_csv
+
+        return as_csv.text(result)
+    if form == "markdown":
+        from bnmatrix.render import as_markdown
+
+        return as_markdown.text(result)
+    from bnmatrix.render import terminal
+
+    return terminal.text(result, expand)
+
+
+def _to_stdout(result: Matrix | Diff, form: str, expand: bool) -> None:
+    if form == "table":
+        from bnmatrix.render import terminal
+
+        # What an exception says may hold any character; the encoding of a terminal does not.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        terminal.write(result, sys.stdout, expand)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_text(result, form, expand).encode("utf-8", "backslashreplace"))
+    sys.stdout.flush()
+
+
+def _to_file(path: Path, text: str) -> None:
+    """All of it or nothing: to a temporary file beside it, then in its place."""
+    data = text.encode("utf-8", "backslashreplace")
+    try:
+        if _is_special(path):
+            path.write_bytes(data)
+            return
+        real = Path(os.path.realpath(path))
+        handle, temporary = tempfile.mkstemp(dir=_beside(path), prefix=f".{real.name}.")
+        try:
+            with open(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, _mode(real))
+            os.replace(temporary, real)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _beside(path: Path) -> Path:
+    """The folder of the file that `path` really is."""
+    return Path(os.path.realpath(path)).parent
+
+
+def _is_special(path: Path) -> bool:
+    """A device or a pipe: written to as it is."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _mode(path: Path) -> int:
+    """The permissions of the file, or those a new one gets."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

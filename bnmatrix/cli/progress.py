@@ -1,0 +1,71 @@
+"""How far a measurement is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+EVERY = 10.0
+"""Seconds between lines."""
+
+
+def note(text: str, quiet: bool) -> None:
+    """A line on stderr."""
+    if not quiet:
+        typer.echo(text, err=True)
+
+
+class Reporter:
+    """A context; called with (cells done, cells in all, note)."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.on_terminal = sys.stderr.isatty()
+        self.last = time.monotonic()
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        if self.quiet:
+            return
+        if self.on_terminal:
+            self._draw(done, total, text)
+        elif time.monotonic() - self.last > EVERY:
+            self.last = time.monotonic()
+            note(f"{done} of {total} cells", False)
+
+    def _draw(self, done: int, total: int, text: str) -> None:
+        if self.bar is None:
+            # The first report comes when the probes have been started, so this costs them nothing.
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self.bar = Progress(
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("cells"),
+                TimeElapsedColumn(),
+                TextColumn("{task.description}", markup=False),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self.task = self.bar.add_task(text, total=total)
+            self.bar.start()
+        assert self.task is not None
+        self.bar.update(self.task, completed=done, description=text)

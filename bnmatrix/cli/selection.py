@@ -1,0 +1,146 @@
+"""From the selecting options to plans: what is asked for, checked in full before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnmatrix.axes import AXES, Cell, check_value, parse_id
+from bnmatrix.errors import NothingSelectedError, UsageError
+from bnmatrix.layers import layers
+from bnmatrix.measurement import Plan
+from bnmatrix.scenario import Scenario, Values, cells, find
+from bnmatrix.target import FAMILIES, Family, Target, check_device, check_installed, installed, parse
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which cells are asked for, of whatever target. `explicit`: any of the options was given."""
+
+    scenarios: tuple[Scenario, ...]
+    layers: tuple[str, ...]
+    overrides: Values
+    cells: tuple[Cell, ...]
+    explicit: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """A plan, and the scenarios whose expectations are about what it measures."""
+
+    plan: Plan
+    scenarios: tuple[Scenario, ...]
+
+
+def select(
+    layer: Sequence[str] | None,
+    scenario: Sequence[str] | None,
+    axis: Sequence[str] | None,
+    cell: Sequence[str] | None,
+    device: str | None,
+) -> Selection:
+    """Check the selecting options. Raises UsageError."""
+    if device is not None:
+        check_device(device)
+    if cell and (layer or scenario or axis):
+        raise UsageError("--cell names whole cells", "leave --layer, --scenario and --axis out beside it")
+    overrides = _overrides(axis or ())
+    chosen = [*(layer or ()), *overrides.pop("layer", ())]
+    for name in chosen:
+        if name != "all":
+            check_value("layer", name)
+    if "all" in chosen:
+        chosen = list(layers())
+    asked = () if cell else scenario or ("core",)
+    return Selection(
+        scenarios=tuple(find(name) for name in dict.fromkeys(asked)),
+        layers=tuple(dict.fromkeys(chosen)),
+        overrides=overrides,
+        cells=tuple(dict.fromkeys(parse_id(text) for text in cell or ())),
+        explicit=bool(layer or scenario or axis or cell),
+    )
+
+
+def _overrides(texts: Sequence[str]) -> Values:
+    """{axis: values} of `NAME=V,V`, given once or more often."""
+    found: dict[str, dict[str, None]] = {}
+    for text in texts:
+        name, separator, values = text.partition("=")
+        if not separator or not values:
+            hint = f"write {name}={','.join(AXES[name].values)}" if name in AXES else "write --axis rank=2,4"
+            raise UsageError(f"--axis {text!r} is not of the form NAME=V,V", hint)
+        for value in values.split(","):
+            if not (name == "layer" and value.strip() == "all"):
+                check_value(name, value.strip())
+            found.setdefault(name, {})[value.strip()] = None
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def targets(names: Sequence[str] | None, selection: Selection) -> tuple[list[Target], list[str]]:
+    """The targets asked for, each known and installed; and notes on what was left out.
+
+    Without `names`: every one installed that one of the scenarios is about.
+    """
+    if names:
+        found = list(dict.fromkeys(parse(name) for name in names))
+        for target in found:
+            check_installed(target)
+        return found, []
+    here = installed()
+    if not here:
+        raise UsageError(
+            "no framework is installed here", "pip install 'bnmatrix[tensorflow]' or 'bnmatrix[torch]'"
+        )
+    about = {name for scenario in selection.scenarios for name in scenario.frameworks or FAMILIES}
+    found = [target for target in here if target.framework in about or selection.cells]
+    left_out = [] if about >= set(FAMILIES) else sorted(about - {target.framework for target in found})
+    notes = [f"left out, not installed: {', '.join(left_out)}"] if left_out else []
+    if not found:
+        raise UsageError(
+            f"none of the frameworks that this is about is installed: {', '.join(sorted(about))}",
+            f"pip install 'bnmatrix[{FAMILIES[sorted(about)[0]].extra}]'",
+        )
+    return found, notes
+
+
+def tasks(found: Sequence[Target], selection: Selection, named: bool) -> list[Task]:
+    """What to measure: for each target its cells, those of scenarios with given numbers apart.
+
+    `named`: the targets were asked for by name, so a scenario runs on them whatever it is about.
+    Raises NothingSelectedError.
+    """
+    made = []
+    for target in found:
+        own = [
+            s for s in selection.scenarios if named or not s.frameworks or target.framework in s.frameworks
+        ]
+        plain = tuple(scenario for scenario in own if scenario.given is None)
+        together = cells_of(selection, target.family, plain)
+        if together:
+            made.append(Task(Plan(target, together), plain))
+        for scenario in own:
+            apart = cells_of(selection, target.family, (scenario,))
+            if scenario.given is not None and apart:
+                made.append(Task(Plan(target, apart, scenario.given), (scenario,)))
+    if not made:
+        raise NothingSelectedError(
+            "no cell is selected",
+            "under fit, train_on_batch, evaluate and predict only training=default exists",
+        )
+    return made
+
+
+def cells_of(selection: Selection, family: Family, scenarios: Sequence[Scenario]) -> tuple[Cell, ...]:
+    """The cells of a target of `family`, each once."""
+    product = (
+        cell
+        for scenario in scenarios
+        for cell in cells(scenario, family, selection.layers, selection.overrides)
+    )
+    return tuple(dict.fromkeys([*selection.cells, *product]))
+
+
+def counts(plans: Sequence[Plan]) -> str:
+    """`40 cells of tf2, 24 of torch`"""
+    first, *rest = [f"{len(plan.cells)} {{}}of {plan.target.text}" for plan in plans]
+    return ", ".join([first.format("cells "), *(one.format("") for one in rest)])

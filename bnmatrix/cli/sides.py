@@ -1,0 +1,80 @@
+"""The two sides of a difference: each measured now, side by side with the other, or read from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from bnmatrix import __version__
+from bnmatrix.axes import Cell, parse_id
+from bnmatrix.cli.measuring import measured
+from bnmatrix.cli.selection import Selection, cells_of
+from bnmatrix.errors import NothingSelectedError, UsageError
+from bnmatrix.laws import defaults, laws
+from bnmatrix.matrix import SCHEMA_VERSION, Matrix, TargetMatrix, load
+from bnmatrix.measurement import Options, Plan
+from bnmatrix.target import FAMILIES, Target, check_installed, parse
+
+Side = Target | TargetMatrix
+
+
+def both(old: str, new: str, selection: Selection, options: Options, quiet: bool, verbose: bool) -> Matrix:
+    """A matrix of two targets, old and new.
+
+    A saved side is cut down to what is asked for, if anything is. Beside a saved side and
+    without selectors, a target is measured in the cells that were saved.
+    """
+    if any(scenario.given is not None for scenario in selection.scenarios):
+        raise UsageError(
+            "a scenario with numbers of its own is not compared", "bnmatrix run says what it expects"
+        )
+    sides = [_side(text) for text in (old, new)]
+    saved = [side for side in sides if isinstance(side, TargetMatrix)]
+    plans = []
+    for side in sides:
+        if isinstance(side, Target):
+            check_installed(side)
+            cells = _cells(selection, side, saved)
+            if not cells:
+                raise NothingSelectedError(f"no cell of {side.text} is selected")
+            plans.append(Plan(side, cells))
+    fresh = iter(measured(plans, options, quiet, verbose).targets if plans else ())
+    targets = [next(fresh) if isinstance(side, Target) else _cut(side, selection) for side in sides]
+    return Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=targets)
+
+
+def _side(text: str) -> Side:
+    """A target, or one saved in a file: an existing path or NAME.json, and #TARGET if it has several."""
+    name, separator, wanted = text.rpartition("#")
+    if not separator:
+        name, wanted = text, ""
+    path = Path(name)
+    if not (path.is_file() or path.suffix == ".json"):
+        return parse(text)
+    targets = load(path).targets
+    found = [target for target in targets if target.target == wanted] if wanted else targets
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(target.target for target in targets) or "none"
+    if wanted:
+        raise UsageError(f"{path} has no target {wanted!r}", f"it has {names}")
+    example = f": {path}#{targets[0].target}" if targets else ""
+    raise UsageError(f"{path} has {len(targets)} targets: {names}", f"say which{example}")
+
+
+def _cells(selection: Selection, side: Target, saved: list[TargetMatrix]) -> tuple[Cell, ...]:
+    if saved and not selection.explicit:
+        return tuple(parse_id(cell.id) for cell in saved[0].cells)
+    return cells_of(selection, side.family, selection.scenarios)
+
+
+def _cut(side: TargetMatrix, selection: Selection) -> TargetMatrix:
+    """A saved side, less what is not asked for; its laws are those of what remains."""
+    if not selection.explicit or side.framework not in FAMILIES:
+        return side
+    wanted = {cell.id for cell in cells_of(selection, FAMILIES[side.framework], selection.scenarios)}
+    cells = [cell for cell in side.cells if cell.id in wanted]
+    if not cells:
+        raise NothingSelectedError(f"none of the cells asked for is among those saved of {side.target}")
+    return msgspec.structs.replace(side, cells=cells, laws=laws(cells), defaults=defaults(cells))

@@ -1,0 +1,138 @@
+"""What is told of a table's cells beneath it, because it needs no column: pure data.
+
+A fact that is the same in all cells, that follows a column, or that few conditions sort out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnmatrix.axes import AXES, default_of
+from bnmatrix.conditions import When, boxes
+from bnmatrix.matrix import CellResult, Value
+
+ROW_AXES = ("training", "trainable")
+MODES = ("normalised_by", "stochastic")
+"""Facts besides the state that make a column, wherever they apply."""
+
+FOLLOWERS = ("input_gradient",)
+"""Facts that make a column only if no other column tells them."""
+
+BENEATH = (
+    "input_gradient",
+    "stochastic",
+    "normalised_by",
+    "variance_estimator",
+    "update_rate",
+    "next_update_rate",
+    "updates_per_step",
+    "epsilon",
+    "output_scale",
+    "dropped_unit",
+    "expected_output",
+    "statistics_dtype",
+    "output_dtype",
+    "trainable_weights",
+    "non_trainable_weights",
+    "regularisation_losses",
+)
+"""Facts told beneath the table, in this order."""
+
+EXPECTED: dict[str, Value] = {
+    "statistics_dtype": "float32",
+    "output_dtype": "float32",
+    "trainable_weights": 0,
+    "non_trainable_weights": 0,
+    "regularisation_losses": 0,
+    "normalised_by": "not_applicable",
+    "stochastic": "no",
+    "input_gradient": "elementwise",
+}
+"""What goes without saying: told only where a cell says otherwise."""
+
+MOST_CONDITIONS = 4
+"""A fact that needs more conditions than this is told by `--expand` only."""
+
+
+@dataclass(frozen=True)
+class Beneath:
+    """A fact told in words: each value with the conditions under which it holds; none where it always does.
+
+    `follows` names the column that decides it, if one does: the conditions are then that column's values.
+    """
+
+    fact: str
+    values: list[tuple[Value, list[When]]]
+    follows: str | None = None
+
+
+def follows(cells: Sequence[CellResult], fact: str) -> str | None:
+    """The column that decides `fact`, which would only repeat it; None where there is none.
+
+    Cells that have no gradient at all (`none`) are told apart from those that do.
+    """
+    if fact not in FOLLOWERS:
+        return None
+    for leader in MODES:
+        told: dict[Value, set[Value]] = {}
+        for cell in cells:
+            if cell.facts.get(fact, "none") != "none" and cell.outcome == "ok" and leader in cell.facts:
+                told.setdefault(cell.facts[leader], set()).add(cell.facts[fact])
+        if len(told) > 1 and all(len(values) == 1 for values in told.values()):
+            return leader
+    return None
+
+
+def varied(cells: Sequence[CellResult]) -> list[str]:
+    """The axes, besides those of the rows, that vary from cell to cell and do not follow from others."""
+    found = []
+    for axis in AXES:
+        if axis in ("layer", *ROW_AXES) or len({cell.axes[axis] for cell in cells}) < 2:
+            continue
+        if any(cell.axes[axis] != default_of(axis, cell.axes) for cell in cells):
+            found.append(axis)
+    return found
+
+
+def beneath(cells: Sequence[CellResult], columns: set[str]) -> tuple[list[Beneath], list[str]]:
+    """The facts told in words, and those that would take too many."""
+    told, untold = [], []
+    for fact in BENEATH:
+        having = [
+            cell for cell in cells if cell.outcome == "ok" and fact in cell.facts and fact not in columns
+        ]
+        values = list(dict.fromkeys(cell.facts[fact] for cell in having))
+        if not values or values in ([EXPECTED.get(fact)], ["not_applicable"]):
+            continue
+        if fact == "next_update_rate" and all(
+            cell.facts[fact] == cell.facts.get("update_rate") for cell in having
+        ):
+            continue
+        if fact == "updates_per_step" and set(values) <= {
+            0,
+            1,
+        }:  # once where they move at all: the columns say so
+            continue
+        axes = [*ROW_AXES, *varied(cells)]
+        universe = {cell.id: {axis: cell.axes[axis] for axis in axes} for cell in having}
+        conditions = [
+            (value, [when for when, _ in boxes(universe, [c.id for c in having if c.facts[fact] == value])])
+            for value in values
+        ]
+        leader = follows(cells, fact) if len(set(values) - {"none"}) > 1 else None
+        if leader is not None:
+            pairs = {
+                c.facts[leader]: c.facts[fact]
+                for c in having
+                if leader in c.facts and c.facts[fact] != "none"
+            }
+            by_leader: list[tuple[Value, list[When]]] = [
+                (value, [{leader: [str(by)]}]) for by, value in pairs.items()
+            ]
+            told.append(Beneath(fact, by_leader + [pair for pair in conditions if pair[0] == "none"], leader))
+        elif sum(len(where) for _, where in conditions) > MOST_CONDITIONS:
+            untold.append(fact)
+        else:
+            told.append(Beneath(fact, conditions))
+    return told, untold
