@@ -35,7 +35,9 @@ RULES: dict[tuple[bool, ...], str] = {
     (False, True, True, False): "training != trainable",
 }
 
-MODE_FACTS = ("normalised_by", "moving_mean", "moving_variance", "stochastic", "output_scale", "power_iteration_vector")
+MODE_FACTS = (
+    "normalised_by", "moving_mean", "moving_variance", "stochastic", "output_scale", "power_iteration_vector",
+)  # fmt: skip
 """Facts that the mode decides, whether or not a gradient step is made."""
 
 TOLD = (

@@ -43,7 +43,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Law(msgspec.Struct, frozen=True, kw_only=True):
-    """The shortest boolean rule of training and trainable under which `fact` has `value`, in the cells of `when`."""
+    """The shortest rule of training and trainable under which `fact` has `value`, in the cells of `when`."""
 
     layer: str
     fact: str
@@ -53,7 +53,7 @@ class Law(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Default(msgspec.Struct, frozen=True, kw_only=True):
-    """What `training` not given acts as, per execution: true, false, either (no difference seen) or neither."""
+    """What `training` not given acts as: true, false, either (no difference seen) or neither."""
 
     layer: str
     execution: str
@@ -72,7 +72,7 @@ class ExpectationResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TargetMatrix(msgspec.Struct, frozen=True, kw_only=True):
-    """The cells of one target."""
+    """The cells of one target; `given_by` names the scenario whose numbers replaced generated ones."""
 
     target: str
     framework: str
@@ -82,6 +82,7 @@ class TargetMatrix(msgspec.Struct, frozen=True, kw_only=True):
     cells: list[CellResult]
     laws: list[Law] = []
     defaults: list[Default] = []
+    given_by: str | None = None
 
     def by_id(self) -> dict[str, CellResult]:
         """Cells by their id."""

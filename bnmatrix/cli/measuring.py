@@ -28,20 +28,24 @@ def measured(plans: Sequence[Plan], options: Options, quiet: bool, verbose: bool
 
 
 def check(tasks: Sequence[Task], matrix: Matrix) -> Matrix:
-    """`matrix` with the answers to the expectations of the scenarios behind it."""
+    """`matrix` with what became of the scenarios' expectations, and with whose numbers were given."""
     import msgspec
 
     from bnmatrix.expectations import check as answers
 
+    targets = [
+        target
+        if task.plan.given is None
+        else msgspec.structs.replace(target, given_by=task.scenarios[0].name)
+        for task, target in zip(tasks, matrix.targets, strict=True)
+    ]
     found = []
     scenarios = {scenario.name: scenario for task in tasks for scenario in task.scenarios if scenario.expect}
     for scenario in scenarios.values():
         # Plans and targets correspond; a scenario is asked of the plans that measured it only.
-        own = [
-            target for task, target in zip(tasks, matrix.targets, strict=True) if scenario in task.scenarios
-        ]
+        own = [target for task, target in zip(tasks, targets, strict=True) if scenario in task.scenarios]
         found += answers(scenario, msgspec.structs.replace(matrix, targets=own))
-    return msgspec.structs.replace(matrix, expectations=found)
+    return msgspec.structs.replace(matrix, targets=targets, expectations=found)
 
 
 def say_incomplete(matrix: Matrix) -> None:

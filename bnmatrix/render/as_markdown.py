@@ -21,7 +21,8 @@ def text(result: Matrix | Diff) -> str:
 
 def _run(matrix: Matrix) -> Iterable[str]:
     for target in matrix.targets:
-        yield from (f"## {target.target}", "", ", ".join(wording.versions(target)), "")
+        given = f", numbers of {target.given_by}" if target.given_by else ""
+        yield from (f"## {target.target}{given}", "", ", ".join(wording.versions(target)), "")
         for layer, cells in by_layer(target.cells).items():
             yield from _layer(target, layer, fold(cells, with_followers=True))
     yield from _side_by_side([(target.target, target) for target in matrix.targets])
@@ -102,7 +103,10 @@ def _diff(diff: Diff) -> Iterable[str]:
     yield ""
     if diff.conventions:
         yield from ("### Conventions", "")
-        rows = [[one.layer, one.name, str(one.old), str(one.new)] for one in diff.conventions]
+        rows = [
+            [one.layer, one.name, wording.number(one.old), wording.number(one.new)]
+            for one in diff.conventions
+        ]
         yield from _table(["layer", "convention", "old", "new"], rows)
     if found := wording.beyond_conventions(diff):
         yield from ("### What changed", "")

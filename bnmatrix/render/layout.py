@@ -101,7 +101,7 @@ def indented(text: Text, width: int, indent: int = INDENT, hanging: int = 0) -> 
     if len(rest := text.plain[len(first.plain) :].lstrip()):
         remaining = text[len(text.plain) - len(rest) :]
         lines += wrapped(remaining, width - indent - hanging)
-    return [Text(" " * (indent + (hanging if number else 0))) + line for number, line in enumerate(lines)]
+    return [Text(" " * (indent + (hanging if index else 0))) + line for index, line in enumerate(lines)]
 
 
 def labelled(label: str, lines: Sequence[Text], sheet: Sheet) -> list[Text]:
@@ -123,12 +123,12 @@ def room(sheet: Sheet) -> int:
 def separated(parts: Sequence[Text | str], sheet: Sheet, width: int) -> list[Text]:
     """Short parts one after another with dots between, broken between parts first."""
     lines = [Text()]
-    for number, part in enumerate(parts):
+    for index, part in enumerate(parts):
         piece = part if isinstance(part, Text) else Text(part)
         dot = f" {sheet.signs.dot} "
-        if number and len(lines[-1]) + len(dot) + len(piece) <= width:
+        if index and len(lines[-1]) + len(dot) + len(piece) <= width:
             lines[-1].append(dot, STYLES["dim"]).append_text(piece)
-        elif number:
+        elif index:
             lines.append(piece)
         else:
             lines[-1].append_text(piece)
@@ -140,10 +140,10 @@ def columns(rows: Sequence[Sequence[Text]], widths: Sequence[int], gap: int = 2)
     lines = []
     for row in rows:
         cells = [wrapped(cell, width) or [Text()] for cell, width in zip(row, widths, strict=True)]
-        for number in range(max(len(cell) for cell in cells)):
+        for index in range(max(len(cell) for cell in cells)):
             line = Text()
             for cell, width in zip(cells, widths, strict=True):
-                piece = cell[number].copy() if number < len(cell) else Text()
+                piece = cell[index].copy() if index < len(cell) else Text()
                 piece.pad_right(width + gap - len(piece))
                 line.append_text(piece)
             line.rstrip()

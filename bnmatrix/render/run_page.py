@@ -53,6 +53,8 @@ def page(matrix: Matrix, expand: bool = False) -> View:
 def title(target: TargetMatrix, sheet: Sheet) -> list[Text]:
     """Who was measured, over a rule."""
     name = Text(target.target, STYLES["head"])
+    if target.given_by:
+        name.append(f" with the numbers of {target.given_by}", "not bold")
     parts = [name, *(Text(part, STYLES["dim"]) for part in wording.versions(target))]
     return [*separated(parts, sheet, sheet.width), Text(sheet.signs.rule * sheet.width, STYLES["dim"])]
 

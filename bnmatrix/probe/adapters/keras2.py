@@ -1,6 +1,7 @@
 """Keras 2 in TF 2's eager mode (`tf_keras`, and `tf.keras` of TensorFlow 2.0 to 2.15), and what is
 TensorFlow's own under both Keras: `TensorFlowEngine` makes the step by hand with a GradientTape.
 """
+
 import random
 import sys
 
@@ -62,7 +63,7 @@ class TensorFlowEngine(Engine):
                 if gradient is not None:
                     variable.assign_sub(RATE * gradient)
             at_input = gradients[len(trained)] if inputs.dtype.is_floating else None
-            return output, forward, gradients[:len(trained)], at_input
+            return output, forward, gradients[: len(trained)], at_input
 
         return tf.function(step) if compiled else step
 

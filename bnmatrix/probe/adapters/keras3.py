@@ -3,6 +3,7 @@
 The backend is in KERAS_BACKEND before Keras is imported (set by the runner). With torch and jax
 TensorFlow is never imported.
 """
+
 import os
 import random
 
@@ -78,7 +79,9 @@ class OtherBackend(Adapter):
         import keras
 
         if not hasattr(keras, "ops"):
-            raise ImportError("Keras %s has no backends: that needs Keras 3" % keras.__version__, name="keras")
+            raise ImportError(
+                "Keras %s has no backends: that needs Keras 3" % keras.__version__, name="keras"
+            )
         self.keras = keras
         self.label = "Keras %s" % keras.__version__
         self.engine = self.make_engine()
@@ -99,7 +102,7 @@ class OtherBackend(Adapter):
         return self._devices.chosen()
 
     def seed(self, seed):
-        # Keras's layers draw their seeds from Python's generator. Its own `set_random_seed` would import TensorFlow.
+        # Layers draw their seeds from Python's generator. Keras's `set_random_seed` would import TensorFlow.
         random.seed(seed)
         np.random.seed(seed)
 
@@ -251,12 +254,16 @@ class JaxEngine(Keras3Engine):
 
         def run(inputs, weights):
             before = [variable.value for variable in trained]
-            output, after, moved, gradients = made(before, [variable.value for variable in kept], inputs, weights)
+            output, after, moved, gradients = made(
+                before, [variable.value for variable in kept], inputs, weights
+            )
             values = {id(variable): value for variable, value in zip(trained + kept, before + after)}
             for variable, value in zip(trained + kept, moved + after):
                 variable.assign(value)
             return (
-                output, {slot: values[id(variable)] for slot, variable in slots.items()}, list(gradients[0]),
+                output,
+                {slot: values[id(variable)] for slot, variable in slots.items()},
+                list(gradients[0]),
                 gradients[1] if len(gradients) > 1 else None,
             )
 

@@ -12,27 +12,43 @@ moves it by RATE times the gradient of the loss to the input. It is also the hea
 training when all else is frozen. The Recorder keeps the layer's output in a weight of its own. An embedding
 takes integers, so its Shift comes after it and there is no input gradient.
 """
+
 import numpy as np
 
-from . import Bench, Pass, Unavailable
 from .. import inputs as given_inputs
 from ..experiment import RATE
+from . import Bench, Pass, Unavailable
 
 COMPILED = ("fit", "train_on_batch", "evaluate", "predict")
 TRAINING = {"true": {"training": True}, "false": {"training": False}, "default": {}}
 BY_RANK = {"conv": "Conv%dD", "spatial_dropout": "SpatialDropout%dD"}
 CLASSES = {
-    "batch_norm": "BatchNormalization", "layer_norm": "LayerNormalization", "group_norm": "GroupNormalization",
-    "rms_norm": "RMSNormalization", "unit_norm": "UnitNormalization", "spectral_norm": "SpectralNormalization",
-    "dropout": "Dropout", "alpha_dropout": "AlphaDropout", "gaussian_dropout": "GaussianDropout",
-    "gaussian_noise": "GaussianNoise", "dense": "Dense", "embedding": "Embedding", "lstm": "LSTM", "gru": "GRU",
+    "batch_norm": "BatchNormalization",
+    "layer_norm": "LayerNormalization",
+    "group_norm": "GroupNormalization",
+    "rms_norm": "RMSNormalization",
+    "unit_norm": "UnitNormalization",
+    "spectral_norm": "SpectralNormalization",
+    "dropout": "Dropout",
+    "alpha_dropout": "AlphaDropout",
+    "gaussian_dropout": "GaussianDropout",
+    "gaussian_noise": "GaussianNoise",
+    "dense": "Dense",
+    "embedding": "Embedding",
+    "lstm": "LSTM",
+    "gru": "GRU",
     "multi_head_attention": "MultiHeadAttention",
 }
 # Only what must be given is given: everything else is the framework's own default.
 REQUIRED = {
-    "group_norm": {"groups": 2}, "dropout": {"rate": 0.5}, "spatial_dropout": {"rate": 0.5},
-    "alpha_dropout": {"rate": 0.5}, "gaussian_dropout": {"rate": 0.5}, "gaussian_noise": {"stddev": 0.5},
-    "dense": {"units": given_inputs.UNITS}, "conv": {"filters": given_inputs.UNITS, "kernel_size": 1},
+    "group_norm": {"groups": 2},
+    "dropout": {"rate": 0.5},
+    "spatial_dropout": {"rate": 0.5},
+    "alpha_dropout": {"rate": 0.5},
+    "gaussian_dropout": {"rate": 0.5},
+    "gaussian_noise": {"stddev": 0.5},
+    "dense": {"units": given_inputs.UNITS},
+    "conv": {"filters": given_inputs.UNITS, "kernel_size": 1},
     "embedding": {"input_dim": given_inputs.VOCABULARY, "output_dim": given_inputs.CHANNELS},
     "lstm": {"units": given_inputs.UNITS, "dropout": 0.5, "recurrent_dropout": 0.5},
     "gru": {"units": given_inputs.UNITS, "dropout": 0.5, "recurrent_dropout": 0.5},
@@ -40,20 +56,31 @@ REQUIRED = {
 }
 # The framework's name of an option, where it is not the neutral one.
 OPTION_NAMES = {
-    "conv": {"units": "filters"}, "gaussian_noise": {"rate": "stddev"}, "lstm": {"rate": "dropout"},
-    "gru": {"rate": "dropout"}, "multi_head_attention": {"rate": "dropout"}, "embedding": {"units": "output_dim"},
+    "conv": {"units": "filters"},
+    "gaussian_noise": {"rate": "stddev"},
+    "lstm": {"rate": "dropout"},
+    "gru": {"rate": "dropout"},
+    "multi_head_attention": {"rate": "dropout"},
+    "embedding": {"units": "output_dim"},
 }
 AFFINE = {
-    "no_affine": {"center": False, "scale": False}, "no_center": {"center": False}, "no_scale": {"scale": False},
+    "no_affine": {"center": False, "scale": False},
+    "no_center": {"center": False},
+    "no_scale": {"scale": False},
 }
 RECURRENT = {
-    "no_dropout": {"dropout": 0.0, "recurrent_dropout": 0.0}, "dropout_only": {"recurrent_dropout": 0.0},
+    "no_dropout": {"dropout": 0.0, "recurrent_dropout": 0.0},
+    "dropout_only": {"recurrent_dropout": 0.0},
     "recurrent_dropout_only": {"dropout": 0.0},
 }
 VARIANTS = {
     "batch_norm": dict(
-        AFFINE, renorm={"renorm": True}, fused={"fused": True}, not_fused={"fused": False},
-        synchronized={"synchronized": True}, regularised=("gamma_regularizer", "beta_regularizer"),
+        AFFINE,
+        renorm={"renorm": True},
+        fused={"fused": True},
+        not_fused={"fused": False},
+        synchronized={"synchronized": True},
+        regularised=("gamma_regularizer", "beta_regularizer"),
     ),
     "layer_norm": dict(AFFINE, regularised=("gamma_regularizer", "beta_regularizer")),
     "group_norm": AFFINE,
@@ -61,7 +88,9 @@ VARIANTS = {
     "dense": {"no_bias": {"use_bias": False}, "regularised": ("kernel_regularizer",)},
     "conv": {"no_bias": {"use_bias": False}, "regularised": ("kernel_regularizer",)},
     "embedding": {"regularised": ("embeddings_regularizer",), "mask_zero": {"mask_zero": True}},
-    "lstm": RECURRENT, "gru": RECURRENT, "multi_head_attention": {"no_dropout": {"dropout": 0.0}},
+    "lstm": RECURRENT,
+    "gru": RECURRENT,
+    "multi_head_attention": {"no_dropout": {"dropout": 0.0}},
 }
 NO_SUCH_VARIANT = {
     "no_tracking": "Keras has no track_running_stats",
@@ -80,7 +109,7 @@ def refuse(cell):
     execution, context, layer = cell["execution"], cell["context"], cell["layer"]
     if cell.get("api", "default") != "default":
         raise Unavailable("this target has no api %s" % cell["api"])
-    if execution not in ("call", "graph") + COMPILED:
+    if execution not in ("call", "graph", *COMPILED):
         raise Unavailable("this target has no execution %s" % execution)
     if context not in ("direct", "model"):
         raise Unavailable("this target has no context %s" % context)
@@ -115,7 +144,9 @@ def variant_options(keras, label, cell, shape, lacking):
         raise Unavailable(lacking[variant])
     options = VARIANTS.get(layer, {}).get(variant)
     if options is None:
-        raise Unavailable(NO_SUCH_VARIANT.get(variant, "%s has no %s of variant %s" % (label, layer, variant)))
+        raise Unavailable(
+            NO_SUCH_VARIANT.get(variant, "%s has no %s of variant %s" % (label, layer, variant))
+        )
     if options == "noise_shape":
         return {"noise_shape": shape[:1] + (1,) * (len(shape) - 2) + shape[-1:]}
     if isinstance(options, tuple):
@@ -133,7 +164,9 @@ def make_layer(keras, label, cell, shape, options, lacking):
     dtype = policy(keras, cell["dtype"])
     if layer == "spectral_norm":
         inner = {"units": arguments.pop("units", given_inputs.UNITS)}
-        return cls(keras.layers.Dense(dtype=dtype, name="wrapped", **inner), dtype=dtype, name="layer", **arguments)
+        return cls(
+            keras.layers.Dense(dtype=dtype, name="wrapped", **inner), dtype=dtype, name="layer", **arguments
+        )
     return cls(dtype=dtype, name="layer", **arguments)
 
 
@@ -189,7 +222,7 @@ def helpers(keras):
         trains = True
 
         def call(self, inputs):
-            return inputs - self.kept  # not a sum: Keras 3 makes that a bias_add, which fails on empty batches
+            return inputs - self.kept  # a sum would be a bias_add to Keras 3: it fails on empty batches
 
     class Recorder(Helper):
         trains = False
@@ -208,7 +241,7 @@ def new_numpy(array):
 
 
 class Devices(object):
-    """The devices there are, the one asked for ("cpu", "gpu", "cuda:0", "auto"), and the GPUs left visible."""
+    """The devices there are, the one asked for (cpu, gpu, cuda:0, auto), and the GPUs left visible."""
 
     def __init__(self, asked, gpus):
         self.names = ["cpu"] + ["cuda:%d" % each for each in range(gpus)]
@@ -288,7 +321,7 @@ class KerasBench(Bench):
     # What the two generations do differently.
 
     def build(self, shape):
-        """Build the layer for inputs of `shape` without calling it: a tenth of the time of a symbolic call."""
+        """Build the layer for inputs of `shape` without calling it: much quicker than a symbolic call."""
         self.layer.build(shape)
 
     def variables(self):
@@ -296,7 +329,7 @@ class KerasBench(Bench):
         raise NotImplementedError
 
     def mode(self, training):
-        """The keywords that put a direct call in `training` mode, for calls that are not under examination."""
+        """The keywords that put a direct call in `training` mode, in calls that are not examined."""
         return {"training": training}
 
     @staticmethod
@@ -343,7 +376,9 @@ class KerasBench(Bench):
     def slots(self):
         return {
             slot: {
-                "name": self._own_names[slot], "dtype": self.name_of(variable.dtype), "trainable": bool(variable.trainable),
+                "name": self._own_names[slot],
+                "dtype": self.name_of(variable.dtype),
+                "trainable": bool(variable.trainable),
             }
             for slot, variable in self._slots.items()
         }
@@ -353,7 +388,9 @@ class KerasBench(Bench):
         return self._slots
 
     def read(self):
-        return {slot: self._neutral(slot, self.engine.numpy(variable)) for slot, variable in self._slots.items()}
+        return {
+            slot: self._neutral(slot, self.engine.numpy(variable)) for slot, variable in self._slots.items()
+        }
 
     def _neutral(self, slot, array):
         # Kernels of size 1: (1, ..., in, out) -> (in, out).
@@ -384,13 +421,18 @@ class KerasBench(Bench):
             self.engine.tensor(inputs, self.fed), self.engine.tensor(weights, self.wide)
         )
         numpy = self.engine.numpy
-        named = {self._slot_of.get(id(variable)): gradient for variable, gradient in zip(self.trained(), gradients)}
+        named = {
+            self._slot_of.get(id(variable)): gradient for variable, gradient in zip(self.trained(), gradients)
+        }
         return Pass(
-            numpy(output), self.name_of(output.dtype),
+            numpy(output),
+            self.name_of(output.dtype),
             forward={slot: self._neutral(slot, numpy(value)) for slot, value in forward.items()},
             input_gradient=None if input_gradient is None else numpy(input_gradient),
             gradients={
-                slot: self._neutral(slot, numpy(value)) for slot, value in named.items() if slot and value is not None
+                slot: self._neutral(slot, numpy(value))
+                for slot, value in named.items()
+                if slot and value is not None
             },
         )
 
@@ -418,7 +460,10 @@ class KerasBench(Bench):
         output = engine.numpy(self.recorder.kept)
         self._clear()
         return Pass(
-            output, self.name_of(self.recorder.saw), input_gradient=input_gradient, has_gradient=trains,
+            output,
+            self.name_of(self.recorder.saw),
+            input_gradient=input_gradient,
+            has_gradient=trains,
         )
 
     def _clear(self):
@@ -444,7 +489,9 @@ class KerasBench(Bench):
         }
 
     def weight_order(self):
-        return ["layer/" + self._slot_of[id(each)] for each in self.outer.weights if id(each) in self._slot_of]
+        return [
+            "layer/" + self._slot_of[id(each)] for each in self.outer.weights if id(each) in self._slot_of
+        ]
 
     def flags(self):
         trainable = {"layer": bool(self.layer.trainable)}
@@ -453,6 +500,6 @@ class KerasBench(Bench):
         return {"mode": {}, "trainable": trainable}
 
     def close(self):
-        # No clear_session: it frees nothing here (a compiled model leaves some 0.7 MB behind in Keras 3, 1.8 in
-        # Keras 2, with it as without; a direct call none), and in Keras 3 it doubles the time of the next cell.
+        # No clear_session: it frees nothing here (a compiled model leaves some 0.7 MB behind in Keras 3,
+        # 1.8 in Keras 2, with it as without; a direct call none), and in Keras 3 it doubles a cell's time.
         self._stepper = self.outer = self.layer = None
