@@ -39,7 +39,10 @@ def _variants() -> dict[str, str]:
 
 def _classes() -> dict[str, str]:
     """What each layer is called where people know it from."""
-    return {name: layer.classes.get("torch") or next(iter(layer.classes.values())) for name, layer in layers().items()}
+    return {
+        name: layer.classes.get("torch") or next(iter(layer.classes.values()))
+        for name, layer in layers().items()
+    }
 
 
 def _axes() -> dict[str, Axis]:
@@ -111,7 +114,9 @@ class Cell:
         """The layer, then `axis=value` for every axis that is not at its default, axes sorted."""
         axes = self.axes
         rest = sorted(
-            f"{name}={value}" for name, value in axes.items() if name != "layer" and value != default_of(name, axes)
+            f"{name}={value}"
+            for name, value in axes.items()
+            if name != "layer" and value != default_of(name, axes)
         )
         return " ".join([axes["layer"], *rest])
 

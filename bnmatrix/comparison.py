@@ -154,7 +154,9 @@ def compare(old: TargetMatrix, new: TargetMatrix, version: str) -> Diff:
         old=side(old),
         new=side(new),
         summary=Summary(
-            same=same, changed=len(changed), not_comparable=len(not_comparable),
+            same=same,
+            changed=len(changed),
+            not_comparable=len(not_comparable),
             unstable=len({entry.id for entry in unstable} - changed),
         ),  # fmt: skip
         changes=changes,
@@ -237,7 +239,9 @@ def conventions(old: TargetMatrix, new: TargetMatrix) -> list[Convention]:
         for name in CONVENTIONS:
             before, after = throughout(old, layer, name), throughout(new, layer, name)
             if before is not None and after is not None and differs(before, after, name):
-                found.append(Convention(layer=layer, name=name, old=before.facts[name], new=after.facts[name]))
+                found.append(
+                    Convention(layer=layer, name=name, old=before.facts[name], new=after.facts[name])
+                )
         frozen = freezing_switches(old, layer), freezing_switches(new, layer)
         if frozen[0] != frozen[1] and None not in frozen:
             name = "freezing also switches to inference"
@@ -259,7 +263,9 @@ def throughout(side: TargetMatrix, layer: str, fact: str) -> CellResult | None:
 def freezing_switches(side: TargetMatrix, layer: str) -> str | None:
     """Whether a frozen layer stops normalising by batch statistics: from the laws; None where they do not tell."""
     rules = {
-        law.rule for law in side.laws if law.layer == layer and law.fact == "normalised_by" and law.value == "batch"
+        law.rule
+        for law in side.laws
+        if law.layer == layer and law.fact == "normalised_by" and law.value == "batch"
     }
     return {frozenset({"training and trainable"}): "yes", frozenset({"training"}): "no"}.get(frozenset(rules))
 

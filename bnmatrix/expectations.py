@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bnmatrix.matrix import CellResult, ExpectationResult, Matrix, TargetMatrix
 from bnmatrix.scenario import Expectation, Scenario, matches
+from bnmatrix.target import FAMILIES
 
 RELATIVE = 1e-6
 """How closely a measured number must meet an expected one."""
@@ -17,7 +18,7 @@ def check(scenario: Scenario, matrix: Matrix) -> list[ExpectationResult]:
         _answer(scenario, expectation, target)
         for expectation in scenario.expect
         for target in matrix.targets
-        if not expectation.frameworks or target.framework in expectation.frameworks
+        if target.framework in (expectation.frameworks or scenario.frameworks or FAMILIES)
     ]
 
 

@@ -65,7 +65,9 @@ def laws(cells: Sequence[CellResult]) -> list[Law]:
 
 def _values(values: Iterable[Value]) -> list[Value]:
     """The values to tell laws of: of two, the preferred one."""
-    known = list(dict.fromkeys(value for value in values if value not in (*UNDECIDED, "absent", "not_applicable")))
+    known = list(
+        dict.fromkeys(value for value in values if value not in (*UNDECIDED, "absent", "not_applicable"))
+    )
     if len(known) > 2 and "sample" not in known:
         return known
     preferred = [value for value in PREFERRED if value in known]
@@ -99,7 +101,9 @@ def defaults(cells: Sequence[CellResult]) -> list[Default]:
     for layer in dict.fromkeys(cell.axes["layer"] for cell in cells):
         own = [cell for cell in cells if cell.axes["layer"] == layer and cell.outcome == "ok"]
         for execution in dict.fromkeys(cell.axes["execution"] for cell in own):
-            not_given = [c for c in own if c.axes["execution"] == execution and c.axes["training"] == "default"]
+            not_given = [
+                c for c in own if c.axes["execution"] == execution and c.axes["training"] == "default"
+            ]
             if not_given:
                 acts_as = _acts_as(not_given, own)
                 if acts_as is not None:
@@ -121,12 +125,16 @@ def _acts_as(not_given: Sequence[CellResult], cells: Sequence[CellResult]) -> st
     if not fits["true"] or not fits["false"]:
         return None
     true, false = all(fits["true"]), all(fits["false"])
-    return {(True, True): "either", (True, False): "true", (False, True): "false", (False, False): "neither"}[true, false]
+    return {(True, True): "either", (True, False): "true", (False, True): "false", (False, False): "neither"}[
+        true, false
+    ]
 
 
 def _same_mode(cell: CellResult, other: CellResult) -> bool:
     return all(
         cell.facts[fact] == other.facts[fact]
         for fact in MODE_FACTS
-        if fact in cell.facts and fact in other.facts and not {cell.facts[fact], other.facts[fact]} & set(UNDECIDED)
+        if fact in cell.facts
+        and fact in other.facts
+        and not {cell.facts[fact], other.facts[fact]} & set(UNDECIDED)
     )

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 CONFIRMING = 2
 """Observations of every cell."""
 
-MOST = 6
+MOST = 5
 """Observations of a cell at the most."""
+
+RESTARTS = 12
+"""Fresh probes a target may have after cells that were given up: then the rest of it is, too."""
 
 FAULTS = ("crashed", "timed_out", "skipped")
 """Outcomes that make a run incomplete."""
@@ -81,7 +84,9 @@ def guest_of(target: Target, device: str | None) -> Guest:
     )
 
 
-def measure(plans: Sequence[Plan], options: Options, progress: Progress = lambda done, total, note: None) -> Matrix:
+def measure(
+    plans: Sequence[Plan], options: Options, progress: Progress = lambda done, total, note: None
+) -> Matrix:
     """Measure every cell of every plan.
 
     Raises UsageError where a target's package or device is not there, and IncompleteError where its probe
@@ -95,9 +100,10 @@ def measure(plans: Sequence[Plan], options: Options, progress: Progress = lambda
     }
     total, done = len(subjects), 0
     greetings: dict[Guest, Greeting] = {}
-    with Runner(jobs=options.jobs or processors(), timeout=options.timeout) as runner:
+    with Runner(jobs=options.jobs or processors(), timeout=options.timeout, restarts=RESTARTS) as runner:
         for number, (guest, plan) in enumerate(zip(guests, plans, strict=True)):
             runner.submit(guest, _requests(number, plan, options.seed))
+        runner.start()
         # The judge brings numpy; it loads while the probes import their frameworks.
         progress(0, total, "starting the frameworks")
         for event in runner.results():
@@ -140,9 +146,7 @@ def is_complete(matrix: Matrix) -> bool:
 
 def _requests(number: int, plan: Plan, seed: int) -> list[Request]:
     """Every cell once, then every cell again with another seed: a confirmation comes from a fresh build."""
-    return [
-        _request(number, plan, cell, seed + turn) for turn in range(CONFIRMING) for cell in plan.cells
-    ]
+    return [_request(number, plan, cell, seed + turn) for turn in range(CONFIRMING) for cell in plan.cells]
 
 
 def _further(subject: _Subject, plan: Plan, seed: int) -> list[Request]:
@@ -243,8 +247,11 @@ def _cannot_start(failure: ProbeFailed, target: Target) -> UsageError | Incomple
     """The error for a target whose probe does not start: the user's to mend (2), or the environment's (3)."""
     if failure.kind == "missing":
         return UsageError(
-            f"{target.text} cannot be imported: no module {failure.what}", how_to_install(target, [failure.what or ""])
+            f"{target.text} cannot be imported: no module {failure.what}",
+            how_to_install(target, [failure.what or ""]),
         )
     if failure.kind == "absent_device":
-        return UsageError(f"{target.text}: {failure.message}", failure.hint or "choose one with --device cpu|gpu|auto")
+        return UsageError(
+            f"{target.text}: {failure.message}", failure.hint or "choose one with --device cpu|gpu|auto"
+        )
     return IncompleteError(f"{target.text}: {failure.message}", failure.hint)

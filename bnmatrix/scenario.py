@@ -237,7 +237,10 @@ def as_text(value: object) -> str:
 
 
 def cells(
-    scenario: Scenario, family: Family, chosen_layers: tuple[str, ...] = (), overrides: Mapping[str, tuple[str, ...]] = {}
+    scenario: Scenario,
+    family: Family,
+    chosen_layers: tuple[str, ...] = (),
+    overrides: Mapping[str, tuple[str, ...]] = {},
 ) -> list[Cell]:
     """The cells of `scenario` for a target of `family`, in the scenario's order, each once.
 

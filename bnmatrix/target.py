@@ -120,7 +120,9 @@ def parse(text: str) -> Target:
     """The target that `text` names. Raises UsageError for an unknown framework, backend, version or device."""
     match = _TEXT.fullmatch(text.strip())
     if not match:
-        raise UsageError(f"{text!r} is not a target", "a target reads: tf2, tf2==2.15.1, keras[jax], torch:cuda")
+        raise UsageError(
+            f"{text!r} is not a target", "a target reads: tf2, tf2==2.15.1, keras[jax], torch:cuda"
+        )
     framework, backend, device = match["framework"], match["backend"], match["device"]
     if framework not in FAMILIES:
         raise unknown("framework", framework or text, list(FAMILIES))
@@ -134,8 +136,12 @@ def parse(text: str) -> Target:
     try:
         SpecifierSet(versions)
     except InvalidSpecifier as error:
-        raise UsageError(f"{text}: {versions!r} is not a version specifier", "write for instance tf2==2.15.1") from error
-    return Target(text.strip(), framework, backend, versions, check_device(device) if device is not None else None)
+        raise UsageError(
+            f"{text}: {versions!r} is not a version specifier", "write for instance tf2==2.15.1"
+        ) from error
+    return Target(
+        text.strip(), framework, backend, versions, check_device(device) if device is not None else None
+    )
 
 
 def check_device(device: str) -> str:
@@ -155,7 +161,8 @@ def check_installed(target: Target) -> None:
     missing = [module for module in target.modules if importlib.util.find_spec(module) is None]
     if missing:
         raise UsageError(
-            f"{target.text} is not installed here: no module {', '.join(missing)}", how_to_install(target, missing)
+            f"{target.text} is not installed here: no module {', '.join(missing)}",
+            how_to_install(target, missing),
         )
 
 

@@ -78,7 +78,9 @@ def facts(used: Any, identity: str, seeds: Sequence[int] = (0, 1)) -> CellResult
     )
 
 
-def matrix(used: Any, identities: Sequence[str], seeds: Sequence[int] = (0, 1), name: str = "here") -> TargetMatrix:
+def matrix(
+    used: Any, identities: Sequence[str], seeds: Sequence[int] = (0, 1), name: str = "here"
+) -> TargetMatrix:
     """The truth table of these cells."""
     cells = [facts(used, identity, seeds) for identity in identities]
     return TargetMatrix(

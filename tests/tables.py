@@ -10,12 +10,22 @@ from bnmatrix.matrix import CellResult, TargetMatrix, Value
 
 
 def cell(
-    identity: str, outcome: str = "ok", reason: str | None = None, measured: dict[str, Any] | None = None, **facts: Value
+    identity: str,
+    outcome: str = "ok",
+    reason: str | None = None,
+    measured: dict[str, Any] | None = None,
+    **facts: Value,
 ) -> CellResult:
     """A cell of these facts."""
     parsed = parse_id(identity)
     return CellResult(
-        id=parsed.id, axes=parsed.axes, outcome=outcome, facts=facts, measured=measured or {}, seconds=0.0, reason=reason
+        id=parsed.id,
+        axes=parsed.axes,
+        outcome=outcome,
+        facts=facts,
+        measured=measured or {},
+        seconds=0.0,
+        reason=reason,
     )
 
 

@@ -17,7 +17,9 @@ def number(low: float, high: float, value: float) -> CellResult:
 
 
 def flickering(word: str) -> CellResult:
-    return cell(IDENTITY, normalised_by=word, measured={"unstable": {"normalised_by": {"rate": 0.5, "values": {}}}})
+    return cell(
+        IDENTITY, normalised_by=word, measured={"unstable": {"normalised_by": {"rate": 0.5, "values": {}}}}
+    )
 
 
 OK = cell(IDENTITY, normalised_by="batch")
@@ -64,9 +66,12 @@ def test_a_cell_that_one_side_lacks_is_listed_with_the_reason() -> None:
 
 def test_changes_that_share_a_cause_are_one_condition() -> None:
     words = ("true", "false")
-    old = [cell(f"batch_norm trainable={a} training={b}", normalised_by="batch") for a in words for b in words]
+    old = [
+        cell(f"batch_norm trainable={a} training={b}", normalised_by="batch") for a in words for b in words
+    ]
     new = [
-        cell(each.id, normalised_by="moving" if each.axes["trainable"] == "false" else "batch") for each in old
+        cell(each.id, normalised_by="moving" if each.axes["trainable"] == "false" else "batch")
+        for each in old
     ]
     found = compare(target(old), target(new), "").conditions
     assert [(each.fact, each.old, each.new, each.when) for each in found] == [
@@ -84,4 +89,6 @@ def test_whether_freezing_switches_to_inference_is_a_convention() -> None:
         return target(cells, name, laws=laws(cells))
 
     found = compare(side("tf2", "moving"), side("torch", "batch"), "").conventions
-    assert [(each.name, each.old, each.new) for each in found] == [("freezing also switches to inference", "yes", "no")]
+    assert [(each.name, each.old, each.new) for each in found] == [
+        ("freezing also switches to inference", "yes", "no")
+    ]

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from bnmatrix.conditions import boxes
 
-AXES = {"training": ("true", "false"), "trainable": ("true", "false"), "execution": ("call", "fit", "predict")}
+AXES = {
+    "training": ("true", "false"),
+    "trainable": ("true", "false"),
+    "execution": ("call", "fit", "predict"),
+}
 CELLS = {
     values: dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())
 }  # every cell, keyed by its values
@@ -39,7 +43,9 @@ def test_nothing_has_no_condition() -> None:
 
 
 def test_only_axes_that_matter_are_named() -> None:
-    chosen = [key for key, axes in CELLS.items() if axes["execution"] == "fit" and axes["trainable"] == "false"]
+    chosen = [
+        key for key, axes in CELLS.items() if axes["execution"] == "fit" and axes["trainable"] == "false"
+    ]
     assert [when for when, _ in boxes(CELLS, chosen)] == [{"trainable": ["false"], "execution": ["fit"]}]
 
 

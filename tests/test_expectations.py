@@ -50,6 +50,8 @@ def test_an_expectation_without_a_measured_cell_is_untested() -> None:
 
 
 def test_an_expectation_speaks_of_its_frameworks_only() -> None:
-    expectation = Expectation(says="s", where=TRUE, facts={"normalised_by": ("moving",)}, frameworks=("torch",))
+    expectation = Expectation(
+        says="s", where=TRUE, facts={"normalised_by": ("moving",)}, frameworks=("torch",)
+    )
     scenario = Scenario(name="mine", title="t", products=(Product({}),), expect=(expectation,))
     assert check(scenario, Matrix(schema_version=1, bnmatrix="", targets=[target([BATCH])])) == []

@@ -16,7 +16,10 @@ WORDS = {True: "batch", False: "moving"}
 def table(column: tuple[bool, ...], execution: str = "call") -> list[CellResult]:
     """Four cells whose normalised_by is `batch` where `column` says so."""
     return [
-        cell(f"batch_norm execution={execution} trainable={trainable} training={training}", normalised_by=WORDS[batch])
+        cell(
+            f"batch_norm execution={execution} trainable={trainable} training={training}",
+            normalised_by=WORDS[batch],
+        )
         for (training, trainable), batch in zip(ROWS, column, strict=True)
     ]
 
@@ -36,7 +39,9 @@ def test_a_rule_says_what_its_truth_table_says(column: tuple[bool, ...]) -> None
 @given(st.tuples(*[st.booleans()] * 4))
 def test_a_law_is_the_rule_of_the_measured_column(column: tuple[bool, ...]) -> None:
     found = [law for law in laws(table(column)) if law.fact == "normalised_by"]
-    expected = RULES[column] if any(column) else "always"  # of a constant column the law is told of its one value
+    expected = (
+        RULES[column] if any(column) else "always"
+    )  # of a constant column the law is told of its one value
     assert [law.rule for law in found] == [expected]
 
 
@@ -59,7 +64,8 @@ def test_there_is_no_law_without_all_four_cells() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "acts_as"), [(("batch", "batch"), "true"), (("moving", "moving"), "false"), (("neither", "batch"), "neither")]
+    ("by", "acts_as"),
+    [(("batch", "batch"), "true"), (("moving", "moving"), "false"), (("neither", "batch"), "neither")],
 )
 def test_default_acts_as_the_mode_whose_cells_look_alike(by: tuple[str, str], acts_as: str) -> None:
     not_given = [

@@ -25,12 +25,27 @@ facts = {normalised_by = "batch"}
 
 MISTAKES = {
     "an unknown field": (GOOD.replace("says", "sayz"), 8, "unknown field of [[expect]] 'sayz'", "says"),
-    "an unknown axis": (GOOD.replace("rank = [2", "rang = [2"), 5, "unknown field of [[product]] 'rang'", "rank"),
+    "an unknown axis": (
+        GOOD.replace("rank = [2", "rang = [2"),
+        5,
+        "unknown field of [[product]] 'rang'",
+        "rank",
+    ),
     "an unknown value": (GOOD.replace("[2, 4]", "[2, 9]"), 5, "unknown value of axis rank '9'", "2, 3, 4, 5"),
-    "an unknown fact": (GOOD.replace("normalised_by", "normalized_by"), 10, "unknown field of facts", "normalised_by"),
+    "an unknown fact": (
+        GOOD.replace("normalised_by", "normalized_by"),
+        10,
+        "unknown field of facts",
+        "normalised_by",
+    ),
     "an unknown framework": ('frameworks = ["tf9"]' + GOOD, 1, "unknown framework 'tf9'", "tf"),
     "no product": ('title = "t"', None, "at least one [[product]]", ""),
-    "an expectation of nothing": (GOOD.replace('facts = {normalised_by = "batch"}', ""), 7, "needs `says`, and", ""),
+    "an expectation of nothing": (
+        GOOD.replace('facts = {normalised_by = "batch"}', ""),
+        7,
+        "needs `says`, and",
+        "",
+    ),
     "malformed TOML": ("title = ", None, "is not TOML", ""),
     "a table for a list": (GOOD.replace("[[expect]]", "[expect]"), 7, "[[expect]]", ""),
 }
@@ -75,7 +90,9 @@ def test_a_shipped_scenario_is_valid_and_selects_cells_wherever_it_speaks_of(nam
         for expectation in found.expect:
             if not expectation.frameworks or framework in expectation.frameworks:
                 selected = scenario.cells(found, FAMILIES[framework])
-                assert any(scenario.matches(cell.axes, expectation.where) for cell in selected), expectation.says
+                assert any(scenario.matches(cell.axes, expectation.where) for cell in selected), (
+                    expectation.says
+                )
 
 
 def test_a_scenario_is_narrowed_to_what_the_target_has() -> None:
@@ -95,5 +112,7 @@ def test_what_is_asked_for_by_name_is_kept() -> None:
 
 def test_every_layer_can_be_run_through_the_core_scenario() -> None:
     for name, layer in layers().items():
-        ranks = {int(cell.axes["rank"]) for cell in scenario.cells(scenario.find("core"), FAMILIES["tf2"], (name,))}
+        ranks = {
+            int(cell.axes["rank"]) for cell in scenario.cells(scenario.find("core"), FAMILIES["tf2"], (name,))
+        }
         assert ranks and ranks <= set(layer.ranks)

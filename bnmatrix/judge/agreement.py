@@ -29,11 +29,7 @@ class Settled:
 
 
 def settle(judgements: Sequence[Judgement]) -> Settled:
-    """Confirmed where all agree; `unstable` where they differ; `undecided` where too few could tell.
-
-    A reading that is itself `unstable` (known not to be trusted) is no vote against one that is trusted: the fact
-    stands on the trusted ones, and its rate of untrusted ones is told.
-    """
+    """Confirmed where all agree; `unstable` where they differ; `undecided` where too few could tell."""
     facts: dict[str, str | int | float] = {}
     intervals: dict[str, Interval] = {}
     unstable: dict[str, dict[str, Any]] = {}
@@ -45,20 +41,18 @@ def settle(judgements: Sequence[Judgement]) -> Settled:
             facts[name] = _common_warnings(readings)
             continue
         decided = [reading for reading in readings if reading.value != "undecided"]
-        trusted = [reading for reading in decided if reading.value != "unstable"]
-        agreed = _agreed(trusted)
-        if agreed is not None and len(trusted) >= needed:
+        agreed = _agreed(decided)
+        if decided and agreed is None:
+            facts[name] = "unstable"
+            unstable[name] = _flicker(decided)
+            missing = max(missing, FURTHER)
+        elif agreed is None or len(decided) < needed:
+            facts[name] = "undecided"
+            missing = max(missing, needed - len(decided) if decided else 0)
+        else:
             facts[name] = agreed.value
             if agreed.interval is not None:
                 intervals[name] = agreed.interval
-        else:
-            facts[name] = "unstable" if len(set(trusted)) > 1 or len(trusted) < len(decided) else "undecided"
-        if len(trusted) < len(decided) or (trusted and agreed is None):
-            unstable[name] = _flicker(decided, trusted)
-        if trusted and agreed is None:
-            missing = max(missing, FURTHER)
-        elif decided and len(trusted) < needed:
-            missing = max(missing, needed - len(trusted))
     return Settled(facts, intervals, unstable, missing)
 
 
@@ -73,11 +67,10 @@ def _agreed(readings: Sequence[Reading]) -> Reading | None:
     return readings[0] if len({reading.value for reading in readings}) == 1 and not intervals else None
 
 
-def _flicker(readings: Sequence[Reading], trusted: Sequence[Reading]) -> dict[str, Any]:
-    """The values seen, and the rate: the share of observations that say other than the most frequent trusted value."""
+def _flicker(readings: Sequence[Reading]) -> dict[str, Any]:
+    """The values seen, and the rate: the share of observations that say other than the most frequent value."""
     counts = Counter(str(reading.value) for reading in readings)
-    most = max((counts[str(reading.value)] for reading in trusted), default=0)
-    return {"rate": round(1 - most / len(readings), 3), "values": dict(counts)}
+    return {"rate": round(1 - max(counts.values()) / len(readings), 3), "values": dict(counts)}
 
 
 def _common_warnings(readings: Sequence[Reading]) -> str:

@@ -74,7 +74,9 @@ def batch(x: Array) -> Statistics:
 def moving(x: Array, mean: Array, variance: Array) -> Statistics:
     """Stored statistics of each channel."""
     shape = (1,) * (x.ndim - 1) + (-1,)
-    return Statistics("moving", mean.reshape(shape), variance.reshape(shape), tuple(range(x.ndim - 1)), own=False)
+    return Statistics(
+        "moving", mean.reshape(shape), variance.reshape(shape), tuple(range(x.ndim - 1)), own=False
+    )
 
 
 def sample(layer: str, x: Array) -> Statistics:
@@ -100,7 +102,9 @@ def _of_itself(by: str, x: Array, over: tuple[int, ...]) -> Statistics:
     return Statistics(by, x.mean(over, keepdims=True), x.var(over, keepdims=True), over, own=True)
 
 
-def explains(statistics: Statistics, x: Array, y: Array, gamma: Array, beta: Array, error: float) -> Fit | None:
+def explains(
+    statistics: Statistics, x: Array, y: Array, gamma: Array, beta: Array, error: float
+) -> Fit | None:
     """How `statistics` make y of x; None where they do not.
 
     error: relative error to allow, of the numbers that go into an element (`precision.tolerance`)
@@ -129,7 +133,11 @@ def _with_epsilon(statistics: Statistics, scale: Array, visible: Array, x: Array
     found = 1.0 / scale[visible] ** 2
     # A variance computed as E[x^2] - E[x]^2 loses what the mean is larger than the deviation.
     mean = np.broadcast_to(statistics.mean, scale.shape)[visible]
-    loss = error * (1.0 + mean**2 / np.maximum(found, unit("float64"))) if statistics.own else np.full_like(found, error)
+    loss = (
+        error * (1.0 + mean**2 / np.maximum(found, unit("float64")))
+        if statistics.own
+        else np.full_like(found, error)
+    )
     low, high = meet([around(f - v, 2.0 * f * e) for f, v, e in zip(found, variance, loss, strict=True)])
     if low > high or high < 0 or low > LARGEST_EPSILON:
         return None

@@ -21,16 +21,6 @@ from bnmatrix.judge.state import State, moved, statistics_facts
 from bnmatrix.layers import Layer
 from bnmatrix.runner.messages import Observation, Pass
 
-RACING = ("train_on_batch",)
-"""Executions seen to compute with variables that were already updated, a race of the framework: what fits
-no closed form at the variables before the update is `unstable` there, not another behaviour."""
-
-OF_THE_RACE = ("normalised_by", "input_gradient", "update_rate", "next_update_rate", "variance_estimator")
-
-UNEXPLAINED = ("neither", "other")
-WITH_CLOSED_FORM = ("batch_norm", "sample_norm", "linear")
-UNSTABLE = Reading("unstable")
-
 LARGEST_READING = 8
 """Arrays up to this size are kept as raw readings."""
 
@@ -63,8 +53,6 @@ def judge(observation: Observation, layer: Layer, axes: Mapping[str, str]) -> Ju
             found["statistics_dtype"] = Reading(stored.dtype)
             batches = (_float(observation.sample["first"]), _float(observation.sample["second"]))
             found.update(statistics_facts(states, *batches, precisions(axes, first), stored.dtype))
-            if axes["execution"] in RACING:
-                found.update({fact: UNSTABLE for fact in OF_THE_RACE if found.get(fact, UNSTABLE).value in UNEXPLAINED})
         found.update(_descriptions(observation, first))
     if observation.outcome == "ok" or observation.warnings:
         found["warnings"] = Reading(_warnings(observation))
@@ -92,8 +80,6 @@ def _of_output(
         found, explained = _of_step(observation, layer, states, step, dtype)
         if explained:
             break
-    if not explained and axes["execution"] in RACING and layer.family in WITH_CLOSED_FORM:
-        found.update({fact: UNSTABLE for fact in OF_THE_RACE if found.get(fact, UNSTABLE).value in UNEXPLAINED})
     if not first.has_gradient or layer.family == "embedding":
         found.pop("input_gradient", None)  # none was asked for; integers have none
     found["stochastic"] = _stochastic(observation, explained, first, precisions(axes, first)[-1])

@@ -48,7 +48,9 @@ def facts(layer: str, step: Step, start: Mapping[str, Array], dtype: str) -> tup
     terms = np.abs(step.x) @ np.abs(kernel) + np.abs(bias)
     explained = bool(np.all(np.abs(step.y - (step.x @ kernel + bias)) <= error * terms))
     if plain.value == "other" and step.gradient is not None and explained:
-        passed = np.abs(step.gradient - step.arriving @ kernel.T) <= error * (np.abs(step.arriving) @ np.abs(kernel.T))
+        passed = np.abs(step.gradient - step.arriving @ kernel.T) <= error * (
+            np.abs(step.arriving) @ np.abs(kernel.T)
+        )
         plain = Reading("through_kernel") if passed.all() else plain
     return {"input_gradient": plain}, explained
 
@@ -57,4 +59,8 @@ def looked_up(step: Step, states: Mapping[str, Mapping[str, Array]]) -> bool:
     """Whether the output is rows of the table, as it was before or (rescaled on look-up) after the step."""
     rows = step.x.astype(np.int64)
     tables = [state["kernel"] for state in states.values() if "kernel" in state]
-    return any(np.allclose(table[rows], step.y, rtol=1e-2, atol=1e-6) for table in tables if rows.max(initial=0) < len(table))
+    return any(
+        np.allclose(table[rows], step.y, rtol=1e-2, atol=1e-6)
+        for table in tables
+        if rows.max(initial=0) < len(table)
+    )

@@ -22,7 +22,7 @@ UNDECIDED = Reading("undecided")
 
 def number(interval: Interval) -> Reading:
     """The shortest decimal in `interval`; undecided where that is empty or not finite."""
-    low, high = interval
+    low, high = float(interval[0]), float(interval[1])
     if not (math.isfinite(low) and math.isfinite(high)) or low > high:
         return UNDECIDED
     return Reading(shortest(low, high), (low, high))

@@ -125,7 +125,9 @@ def _updates(
         found["update_rate"] = _rate(rate)
         if "moving_variance" in start:
             count = int(np.prod(first.shape[:-1]))
-            found["variance_estimator"] = variance_estimator(start, after, rate, first.var(over), count, error)
+            found["variance_estimator"] = variance_estimator(
+                start, after, rate, first.var(over), count, error
+            )
     if "second" in states and rate is not None:
         following = share(after, states["second"], second.mean(over), error)
         found["next_update_rate"] = Reading(0.0, (0.0, 0.0)) if following is None else _rate(following)

@@ -5,6 +5,7 @@
 Loaded under the name `_bnmatrix_probe`, so that no module of the user's is shadowed and none
 shadows ours.
 """
+
 import gc
 import importlib
 import importlib.util
@@ -46,9 +47,13 @@ def main(arguments):
         adapter_class = getattr(importlib.import_module("%s.adapters.%s" % (PACKAGE, module)), name)
         adapter = adapter_class(framework, None if backend == "-" else backend, device)
         hello = {
-            "type": "hello", "protocol": protocol.VERSION, "framework": framework,
-            "versions": adapter.versions(), "python": platform.python_version(),
-            "devices": adapter.devices(), "device": adapter.device(),
+            "type": "hello",
+            "protocol": protocol.VERSION,
+            "framework": framework,
+            "versions": adapter.versions(),
+            "python": platform.python_version(),
+            "devices": adapter.devices(),
+            "device": adapter.device(),
         }
         experiment = importlib.import_module(PACKAGE + ".experiment")
         protocol.send(outgoing, hello)
@@ -57,12 +62,16 @@ def main(arguments):
         gc.enable()
         serve(protocol, experiment, adapter, incoming, outgoing)
     except Exception as error:
-        protocol.send(outgoing, {
-            "type": "failed", "protocol": protocol.VERSION,
-            "reason": "%s: %s" % (type(error).__name__, error),
-            "missing": error.name if isinstance(error, ImportError) and is_missing(error.name) else None,
-            "absent_device": device if isinstance(error, adapters.Unavailable) else None,
-        })
+        protocol.send(
+            outgoing,
+            {
+                "type": "failed",
+                "protocol": protocol.VERSION,
+                "reason": "%s: %s" % (type(error).__name__, error),
+                "missing": error.name if isinstance(error, ImportError) and is_missing(error.name) else None,
+                "absent_device": device if isinstance(error, adapters.Unavailable) else None,
+            },
+        )
         raise  # the traceback goes to stderr, which is shown on demand
 
 
@@ -121,10 +130,15 @@ def serve(protocol, experiment, adapter, incoming, outgoing):
             end(os.getpid())
         started = time.perf_counter()
         observation = experiment.observe(adapter, request["cell"], request["seed"], request.get("given"))
-        protocol.send(outgoing, {
-            "type": "observation", "id": request["id"],
-            "seconds": time.perf_counter() - started, "observation": observation,
-        })
+        protocol.send(
+            outgoing,
+            {
+                "type": "observation",
+                "id": request["id"],
+                "seconds": time.perf_counter() - started,
+                "observation": observation,
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 
 It records and judges nothing. What was measured before an exception is kept.
 """
+
 import warnings as warnings_module
 
 import numpy as np
@@ -27,7 +28,14 @@ def observe(adapter, cell, seed, given=None):
     outputs, second step, repeat, reference) may fail by itself: it is then named in `not_measured`.
     """
     given = given or {}
-    record = {"outcome": "ok", "stage": "build", "states": {}, "passes": {}, "inference": {}, "not_measured": {}}
+    record = {
+        "outcome": "ok",
+        "stage": "build",
+        "states": {},
+        "passes": {},
+        "inference": {},
+        "not_measured": {},
+    }
     bench = None
     with warnings_module.catch_warnings(record=True) as caught:
         warnings_module.simplefilter("always")
@@ -82,8 +90,11 @@ def _experiment(bench, cell, seed, given, record):
 
     if inputs.LAYERS[cell["layer"]]["chance"] or cell["execution"] == "call":
         restore(bench, states["start"])
-        _try(record, "repeat", lambda: passes.update(
-            repeat=recorded(bench.step(sample["first"], sample["first_weights"]))))
+        _try(
+            record,
+            "repeat",
+            lambda: passes.update(repeat=recorded(bench.step(sample["first"], sample["first_weights"]))),
+        )
 
     def reference():
         bench.train_once(sample["first"])
@@ -105,7 +116,9 @@ def _try(record, what, measure):
 def known_values(state, seed, given):
     """Known values for every slot of `state`, those of `given` ({slot: numbers}) before generated ones."""
     known = {
-        slot: inputs.parameter(slot, array.shape, seed) for slot, array in state.items() if slot not in UNWRITTEN
+        slot: inputs.parameter(slot, array.shape, seed)
+        for slot, array in state.items()
+        if slot not in UNWRITTEN
     }
     known.update({slot: np.asarray(values, dtype=np.float64) for slot, values in given.items()})
     return known
@@ -122,7 +135,9 @@ def sample_of(cell, seed, given):
         else:
             sample[which] = inputs.batch(layer, shape, seed, which)
     for which in ("first", "second"):
-        output = inputs.output_shape(layer, sample[which].shape, given.get("options", {}).get("units", inputs.UNITS))
+        output = inputs.output_shape(
+            layer, sample[which].shape, given.get("options", {}).get("units", inputs.UNITS)
+        )
         sample[which + "_weights"] = inputs.loss_weights(output, seed, which)
     return sample
 

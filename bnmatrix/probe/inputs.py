@@ -5,6 +5,7 @@ unbiased and twice-unbiased variance then lie 20 % apart. Values are rounded to 
 hold, so a layer of any dtype receives exactly these numbers. Batch statistics and moving ones lie
 far apart in every channel; channel 0 has a variance below 0.01, which makes an epsilon of 1e-5 visible.
 """
+
 import functools
 import json
 import os
@@ -49,7 +50,7 @@ def generator(*key):
     """A `RandomState` that depends on the words and numbers of `key` alone (its streams are frozen across numpy)."""
     seed = 0
     for character in " ".join(str(part) for part in key):
-        seed = (seed * 131 + ord(character)) % (2 ** 32)
+        seed = (seed * 131 + ord(character)) % (2**32)
     return np.random.RandomState(seed)
 
 
@@ -78,7 +79,11 @@ def batch(layer, shape, seed, which):
     if layer == "embedding":
         count = int(np.prod(shape))
         # Every row is looked up but the last, so that "not looked up" shows too.
-        return (random.permutation(max(count, VOCABULARY - 1)) % (VOCABULARY - 1))[:count].reshape(shape).astype(np.int64)
+        return (
+            (random.permutation(max(count, VOCABULARY - 1)) % (VOCABULARY - 1))[:count]
+            .reshape(shape)
+            .astype(np.int64)
+        )
     channels = shape[-1]
     count = int(np.prod(shape[:-1]))
     noise = random.standard_normal((count, channels))
@@ -93,7 +98,9 @@ def batch(layer, shape, seed, which):
     values = cycle(_MEANS, channels) * shift * random.uniform(0.85, 1.15, channels)
     values = values + noise * cycle(_DEVIATIONS, channels) * spread
     if LAYERS[layer]["family"] == "sample_norm":
-        values[: count // shape[0] if count else 0] /= 64.0  # one sample of small variance: it shows the epsilon
+        values[: count // shape[0] if count else 0] /= (
+            64.0  # one sample of small variance: it shows the epsilon
+        )
     return representable(values.reshape(shape))
 
 
@@ -111,7 +118,10 @@ def parameter(slot, shape, seed):
     jitter = random.uniform(0.9, 1.1, shape)
     size = shape[-1] if shape else 1
     base = {
-        "gamma": _GAMMAS, "beta": _BETAS, "moving_mean": _MOVING_MEANS, "moving_variance": _MOVING_VARIANCES,
+        "gamma": _GAMMAS,
+        "beta": _BETAS,
+        "moving_mean": _MOVING_MEANS,
+        "moving_variance": _MOVING_VARIANCES,
     }.get(slot)
     if slot == "num_batches_tracked":
         return np.full(shape, 3.0)
@@ -119,7 +129,7 @@ def parameter(slot, shape, seed):
         return representable(cycle(base, size) * jitter)
     values = random.uniform(0.25, 1.0, shape) * random.choice([-1.0, 1.0], shape)
     if slot == "power_iteration_vector" or slot.endswith("_v"):  # of spectral norm: unit vectors
-        values = values / np.sqrt((values ** 2).sum())
+        values = values / np.sqrt((values**2).sum())
     return representable(values)
 
 

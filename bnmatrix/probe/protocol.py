@@ -17,6 +17,7 @@ Instead of hello, or at any later time, where it cannot go on:
 Arrays travel as {"dtype", "shape", "data": base64 of the C-ordered bytes}, so that NaN, infinities
 and float16 survive. A probe ends when its channel closes.
 """
+
 import binascii
 import json
 

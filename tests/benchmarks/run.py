@@ -23,7 +23,9 @@ Side = Callable[[], float]
 def seconds(*commands: list[str]) -> float:
     """Wall time of commands side by side."""
     started = time.perf_counter()
-    running = [subprocess.Popen(each, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for each in commands]
+    running = [
+        subprocess.Popen(each, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for each in commands
+    ]
     codes = [each.wait() for each in running]
     if any(codes):
         raise SystemExit(f"a benchmark failed: {commands} ended with {codes}")
@@ -66,16 +68,30 @@ def probe_rate(framework: str) -> float:
 def plain_rate(framework: str) -> float:
     """Seconds a cell of the same measurement, written as a plain loop in the framework."""
     loop = Path(__file__).with_name(f"plain_{framework}.py")
-    return float(subprocess.run([PYTHON, loop], check=True, capture_output=True, text=True).stdout.split()[-1])
+    return float(
+        subprocess.run([PYTHON, loop], check=True, capture_output=True, text=True).stdout.split()[-1]
+    )
 
 
 # name -> (what is measured, beside what, at most)
 BENCHMARKS: dict[str, tuple[Side, Side, float]] = {
-    "help / import typer": (lambda: seconds([*BNMATRIX, "--help"]), lambda: seconds(python("import typer")), 1.3),
+    "help / import typer": (
+        lambda: seconds([*BNMATRIX, "--help"]),
+        lambda: seconds(python("import typer")),
+        1.3,
+    ),
     "run, calls only / importing both frameworks": (lambda: run("--axis", "execution=call"), frameworks, 1.3),
     "run, scenario core / importing both frameworks": (run, frameworks, 2.2),
-    "a cell in a warm torch probe / in a plain loop": (lambda: probe_rate("torch"), lambda: plain_rate("torch"), 1.25),
-    "a cell in a warm tf2 probe / in a plain loop": (lambda: probe_rate("tf2"), lambda: plain_rate("tf2"), 1.25),
+    "a cell in a warm torch probe / in a plain loop": (
+        lambda: probe_rate("torch"),
+        lambda: plain_rate("torch"),
+        1.25,
+    ),
+    "a cell in a warm tf2 probe / in a plain loop": (
+        lambda: probe_rate("tf2"),
+        lambda: plain_rate("tf2"),
+        1.25,
+    ),
 }
 
 

@@ -22,12 +22,11 @@ def settled(*words: str):
         (("batch", "undecided", "batch"), "batch", 0, None),
         (("batch", "moving"), "unstable", 3, 0.5),
         (("batch", "moving", "batch", "batch"), "unstable", 3, 0.25),
-        (("batch", "unstable"), "unstable", 1, 0.5),
-        (("batch", "unstable", "batch"), "batch", 0, 0.333),
-        (("unstable", "unstable"), "unstable", 2, 1.0),
     ],
 )
-def test_observations_settle_a_fact(words: tuple[str, ...], fact: str, missing: int, rate: float | None) -> None:
+def test_observations_settle_a_fact(
+    words: tuple[str, ...], fact: str, missing: int, rate: float | None
+) -> None:
     found = settled(*words)
     assert (found.facts["normalised_by"], found.missing) == (fact, missing)
     assert found.unstable.get("normalised_by", {}).get("rate") == rate
@@ -45,5 +44,10 @@ def test_numbers_apart_are_unstable() -> None:
 
 
 def test_a_warning_that_comes_once_a_process_says_nothing_of_the_cell() -> None:
-    found = settle([Judgement({"warnings": Reading("UserWarning: a; UserWarning: b")}), Judgement({"warnings": Reading("UserWarning: b")})])
+    found = settle(
+        [
+            Judgement({"warnings": Reading("UserWarning: a; UserWarning: b")}),
+            Judgement({"warnings": Reading("UserWarning: b")}),
+        ]
+    )
     assert found.facts["warnings"] == "UserWarning: b"

@@ -13,7 +13,13 @@ FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
-    [(0.0099999, 0.0100001, 0.01), (9.8e-6, 1.02e-5, 1e-5), (0.0999, 0.1001, 0.1), (1.9999, 2.0001, 2.0), (-1, 1, 0.0)],
+    [
+        (0.0099999, 0.0100001, 0.01),
+        (9.8e-6, 1.02e-5, 1e-5),
+        (0.0999, 0.1001, 0.1),
+        (1.9999, 2.0001, 2.0),
+        (-1, 1, 0.0),
+    ],
 )
 def test_the_shortest_decimal_is_found(low: float, high: float, expected: float) -> None:
     assert shortest(low, high) == expected

@@ -12,7 +12,9 @@ from tests.judge import torch_mutants  # noqa: E402
 from tests.laboratory import adapter, matrix, probe  # noqa: E402
 
 RANKS = {"batch_norm": (2, 4), "dropout": (2, 4), "layer_norm": (2, 4), "spatial_dropout": (4,)}
-PLANTED = [(layer, mutant) for layer, twin in torch_mutants.TWINS.items() for mutant in torch_mutants.mutants(twin)]
+PLANTED = [
+    (layer, mutant) for layer, twin in torch_mutants.TWINS.items() for mutant in torch_mutants.mutants(twin)
+]
 UNCHANGED = 200
 
 
@@ -32,7 +34,10 @@ def of(layer: str, module: type | None, seeds: tuple[int, ...] = (0, 1)) -> Targ
     builders = probe("adapters.torch").BUILDERS
     usual = builders["default"]
     if module is not None:
-        builders["default"] = (lambda name, variant, shape, options: module(*arguments(module, shape)), usual[1])
+        builders["default"] = (
+            lambda name, variant, shape, options: module(*arguments(module, shape)),
+            usual[1],
+        )
     try:
         return matrix(used, cells(layer), seeds)
     finally:

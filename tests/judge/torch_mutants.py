@@ -222,7 +222,9 @@ class NormalisesBySample(BatchNorm):
     def normalise(self, x, mean, variance):
         if not self.training:
             return super().normalise(x, mean, variance)
-        return (x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, keepdim=True, unbiased=False) + self.epsilon)
+        return (x - x.mean(1, keepdim=True)) / torch.sqrt(
+            x.var(1, keepdim=True, unbiased=False) + self.epsilon
+        )
 
 
 class KeepsPositionsApart(BatchNorm):

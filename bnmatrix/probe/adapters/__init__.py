@@ -36,7 +36,9 @@ class Pass(object):
     gradients:       {slot: array} of the parameters the step went over and that had a gradient
     """
 
-    def __init__(self, output, output_dtype, forward=None, input_gradient=None, has_gradient=True, gradients=None):
+    def __init__(
+        self, output, output_dtype, forward=None, input_gradient=None, has_gradient=True, gradients=None
+    ):
         self.output = output
         self.output_dtype = output_dtype
         self.forward = forward
