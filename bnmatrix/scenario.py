@@ -60,7 +60,7 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Numbers that replace the generated ones: the input batch, the state of slots, constructor options."""
 
     input: list[Any] | None = None
-    state: dict[str, list[float]] = {}
+    state: dict[str, list[float] | float] = {}
     options: dict[str, float] = {}
 
 
@@ -263,7 +263,11 @@ def cells(
 
 
 def _narrowed(values: Values, layer: str, family: Family) -> Values:
-    """`values`, less the ranks that `layer` does not take and the ways that `family` does not have."""
+    """`values`, less the ranks that `layer` does not take and the ways that `family` does not have.
+
+    Of a rank or an api that has none of these, the default remains; an execution is the question itself: without
+    one there are no cells.
+    """
     has = {
         "rank": tuple(str(rank) for rank in layers()[layer].ranks),
         "execution": family.executions,
@@ -272,7 +276,7 @@ def _narrowed(values: Values, layer: str, family: Family) -> Values:
     narrowed = {}
     for axis, found in values.items():
         kept = tuple(value for value in found if axis not in has or value in has[axis])
-        if kept:
+        if kept or axis == "execution":
             narrowed[axis] = kept
     return narrowed
 

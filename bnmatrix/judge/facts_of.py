@@ -44,7 +44,12 @@ def judge(observation: Observation, layer: Layer, axes: Mapping[str, str]) -> Ju
     states = {name: _floats(state) for name, state in observation.states.items()}
     if "start" in states and "first" in states:
         names = [*layer.slots, *(slot for slot in observation.slots if slot not in layer.slots)]
-        found.update({slot: moved(states["start"], states["first"], slot) for slot in names})
+        found.update(
+            {
+                slot: moved(states["start"], states["first"], slot, dtype_of(observation, slot))
+                for slot in names
+            }
+        )
     first = observation.passes.get("first")
     if first is not None and first.output is not None:
         found.update(_of_output(observation, layer, axes, states, first))
@@ -57,6 +62,11 @@ def judge(observation: Observation, layer: Layer, axes: Mapping[str, str]) -> Ju
     if observation.outcome == "ok" or observation.warnings:
         found["warnings"] = Reading(_warnings(observation))
     return Judgement(found, _readings(observation, states))
+
+
+def dtype_of(observation: Observation, slot: str) -> str:
+    """The dtype that a slot is stored in."""
+    return observation.slots[slot].dtype if slot in observation.slots else ""
 
 
 def precisions(axes: Mapping[str, str], made: Pass) -> list[str]:

@@ -19,13 +19,23 @@ ESTIMATOR_MARGIN = 0.01
 """Estimators lie 20 % apart at 6 values a channel; one is recognised within 1 %."""
 
 
-def moved(before: State, after: State, slot: str) -> Reading:
-    """`updated` if one bit of the slot changed, `unchanged` if none, `absent` if there is no such slot."""
+MOVED_BY_ROUNDING = {name: update_tolerance(name) for name in ("float32", "float64")}
+"""The change, relative to the largest number of a slot, that may be rounding alone."""
+
+
+def moved(before: State, after: State, slot: str, dtype: str) -> Reading:
+    """`updated` if the slot changed, `unchanged` if it did not, `absent` if there is no such slot.
+
+    A gradient that is zero but for rounding (of a key's bias in attention) may move a slot of float32 or float64 by
+    some units of its last place: that counts as `unchanged`. In any other `dtype` every bit counts.
+    """
     if slot not in before:
         return Reading("absent")
     if slot not in after:
         return UNDECIDED
-    same = np.array_equal(before[slot], after[slot], equal_nan=True)
+    one, other = before[slot], after[slot]
+    rounding = MOVED_BY_ROUNDING.get(dtype, 0.0) * float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
+    same = one.shape == other.shape and np.allclose(one, other, rtol=0.0, atol=rounding, equal_nan=True)
     return Reading("unchanged" if same else "updated")
 
 

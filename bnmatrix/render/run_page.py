@@ -68,8 +68,9 @@ def of_layer(
     expand: bool,
 ) -> list[Text]:
     """Heading, answer, table and what is told beneath, of one layer."""
-    known = layers().get(layer)
-    name = known.classes.get(target.framework, "") if known else ""
+    name = ", ".join(
+        _called(target.framework, layer, api) for api in dict.fromkeys(c.axes["api"] for c in cells)
+    )
     heading = Text(layer, STYLES["head"])
     if name:
         heading.append(f"  {name}", STYLES["dim"])
@@ -82,6 +83,12 @@ def of_layer(
     else:
         lines += table(cells, folded, sheet)
     return [*lines, Text(), *beneath(target, layer, folded, laws, sheet, expand)]
+
+
+def _called(framework: str, layer: str, api: str) -> str:
+    """What the framework calls the layer; of another api than its usual one, that api."""
+    known = layers().get(layer)
+    return (known.classes.get(framework, "") if known else "") if api == "default" else f"api={api}"
 
 
 def answer(laws: Sequence[Law], sheet: Sheet) -> list[Text]:
