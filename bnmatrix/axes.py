@@ -135,7 +135,7 @@ def default_of(axis: str, axes: Mapping[str, str]) -> str:
 
 
 def make_cell(chosen: Mapping[str, str]) -> Cell:
-    """The cell of the `chosen` values, every other axis at its default. Values must be known (`check_value`)."""
+    """The cell of the `chosen` values, the rest at its default. Values must be known (`check_value`)."""
     axes = {"layer": AXES["layer"].default, "execution": AXES["execution"].default, **chosen}
     return Cell(tuple(axes[name] if name in axes else default_of(name, axes) for name in AXES))
 
@@ -162,7 +162,7 @@ def parse_id(text: str) -> Cell:
 
 
 def check_value(axis: str, value: str, where: str = "") -> None:
-    """Raise UsageError, naming the nearest known word, unless `axis` is an axis and `value` one of its values."""
+    """Raise UsageError, naming the nearest known word, unless `axis` is known and has the value `value`."""
     if axis not in AXES:
         raise unknown("axis", axis, list(AXES), where)
     if value not in AXES[axis].values:

@@ -16,10 +16,14 @@ from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Law, TargetMatrix, Value
 MEASURED = ("ok", "raised", "crashed")
 """Outcomes that say something about behaviour; `unavailable`, `timed_out` and `skipped` say nothing."""
 
-NUMERIC = ("variance_estimator", "update_rate", "next_update_rate", "updates_per_step", "epsilon", "output_scale",
-           "expected_output")  # fmt: skip
-DESCRIPTIVE = ("exception", "trainable_weights", "non_trainable_weights", "regularisation_losses", "weight_order",
-               "mode_after", "trainable_after", "warnings", "statistics_dtype", "output_dtype")  # fmt: skip
+NUMERIC = (
+    "variance_estimator", "update_rate", "next_update_rate", "updates_per_step", "epsilon",
+    "output_scale", "expected_output",
+)  # fmt: skip
+DESCRIPTIVE = (
+    "exception", "trainable_weights", "non_trainable_weights", "regularisation_losses", "weight_order",
+    "mode_after", "trainable_after", "warnings", "statistics_dtype", "output_dtype",
+)  # fmt: skip
 CONVENTIONS = ("update_rate", "epsilon", "variance_estimator", "output_scale")
 SAYS_NOTHING = ("undecided", "unstable")
 
@@ -44,7 +48,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact of one cell. Severity: semantic (what moves, what normalises), numeric (by how much), descriptive."""
+    """One fact of one cell. Severity: semantic (what moves, normalises), numeric (how much), descriptive."""
 
     target: str
     id: str
@@ -158,7 +162,7 @@ def compare(old: TargetMatrix, new: TargetMatrix, version: str) -> Diff:
             changed=len(changed),
             not_comparable=len(not_comparable),
             unstable=len({entry.id for entry in unstable} - changed),
-        ),  # fmt: skip
+        ),
         changes=changes,
         conditions=conditions(changes, compared, {**old_cells, **new_cells}),
         conventions=conventions(old, new),
@@ -185,7 +189,7 @@ def why_not_comparable(
 
 
 def comparable_facts(old: CellResult, new: CellResult) -> list[str]:
-    """The facts that both cells decided. `outcome` always; a fact that applies to one side only says nothing."""
+    """The facts that both cells decided, `outcome` always. A fact of one side only says nothing."""
     shared = [
         fact for fact in old.facts
         if fact in new.facts and old.facts[fact] not in SAYS_NOTHING and new.facts[fact] not in SAYS_NOTHING
@@ -261,7 +265,7 @@ def throughout(side: TargetMatrix, layer: str, fact: str) -> CellResult | None:
 
 
 def freezing_switches(side: TargetMatrix, layer: str) -> str | None:
-    """Whether a frozen layer stops normalising by batch statistics: from the laws; None where they do not tell."""
+    """Whether a frozen layer stops normalising by batch statistics, by the laws; None if they do not tell."""
     rules = {
         law.rule
         for law in side.laws

@@ -13,7 +13,7 @@ RELATIVE = 1e-6
 
 
 def check(scenario: Scenario, matrix: Matrix) -> list[ExpectationResult]:
-    """Each expectation on each target that it speaks of: holds, contradicted (by these cells), or untested."""
+    """Each expectation on each target that it speaks of: holds, contradicted (by these cells) or untested."""
     return [
         _answer(scenario, expectation, target)
         for expectation in scenario.expect

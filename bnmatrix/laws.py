@@ -41,8 +41,9 @@ MODE_FACTS = (
 """Facts that the mode decides, whether or not a gradient step is made."""
 
 TOLD = (
-    "gamma", "beta", "moving_mean", "moving_variance", "kernel", "recurrent_kernel", "bias", "magnitude", "direction",
-    "power_iteration_vector", "normalised_by", "input_gradient", "stochastic", "inference_output",
+    "gamma", "beta", "moving_mean", "moving_variance", "kernel", "recurrent_kernel", "bias", "magnitude",
+    "direction", "power_iteration_vector", "normalised_by", "input_gradient", "stochastic",
+    "inference_output",
 )  # fmt: skip
 """Facts for which laws are told."""
 
@@ -70,7 +71,7 @@ def _values(values: Iterable[Value]) -> list[Value]:
     )
     if len(known) > 2 and "sample" not in known:
         return known
-    preferred = [value for value in PREFERRED if value in known]
+    preferred: list[Value] = [value for value in PREFERRED if value in known]
     return preferred[:1] or (known[:1] if known != [SLOT_VALUES[1]] else known)
 
 
@@ -112,7 +113,7 @@ def defaults(cells: Sequence[CellResult]) -> list[Default]:
 
 
 def _acts_as(not_given: Sequence[CellResult], cells: Sequence[CellResult]) -> str | None:
-    """The value of `training` whose cells show the same mode facts; None where there is nothing to compare with."""
+    """The value of `training` whose cells show the same mode facts; None where nothing can be compared."""
     index = {tuple(cell.axes.values()): cell for cell in cells}
     fits: dict[str, list[bool]] = {"true": [], "false": []}
     for cell in not_given:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bnmatrix import __version__
 from bnmatrix.axes import Cell
@@ -38,6 +38,9 @@ FAULTS = ("crashed", "timed_out", "skipped")
 Progress = Callable[[int, int, str], None]
 """(cells settled, cells in all, a note)"""
 
+_Key = tuple[int, str]
+"""Of a request: the place of its plan, the id of its cell."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -50,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure. `seed` starts the seeds; `timeout` is in seconds a cell; `device` is for targets that name none."""
+    """How to measure: the first seed, the seconds a cell may take, the device of targets that name none."""
 
     seed: int = 0
     jobs: int | None = None
@@ -112,7 +115,7 @@ def measure(
             elif isinstance(event, ProbeFailed):
                 raise _cannot_start(event, plans[guests.index(event.guest)].target)
             else:
-                number, identity, _ = event.request.key  # type: ignore[misc]  # made in _requests
+                number, identity = cast(_Key, event.request.key)
                 subject = subjects[number, identity]
                 _take(subject, event)
                 missing = subject.wanted - len(subject.answers)
@@ -160,7 +163,8 @@ def _request(number: int, plan: Plan, cell: Cell, seed: int) -> Request:
         given = {"state": plan.given.state, "options": plan.given.options}
         if plan.given.input is not None:
             given["input"] = plan.given.input
-    return Request(cell.axes, seed, given, key=(number, cell.id, seed))
+    key: _Key = (number, cell.id)
+    return Request(cell.axes, seed, given, key)
 
 
 def _take(subject: _Subject, answer: Answer) -> None:

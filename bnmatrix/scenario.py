@@ -2,7 +2,8 @@
 
 A scenario is TOML:
 
-    title = "..."            question = "..."         source = "..."       (source: where the question comes from)
+    title = "..."            question = "..."
+    source = "..."           where the question comes from
     frameworks = ["tf1"]     the targets it is about; any, where none is named
 
     [[product]]              cells: every combination of these values, every other axis at its default ...
@@ -265,8 +266,8 @@ def cells(
 def _narrowed(values: Values, layer: str, family: Family) -> Values:
     """`values`, less the ranks that `layer` does not take and the ways that `family` does not have.
 
-    Of a rank or an api that has none of these, the default remains; an execution is the question itself: without
-    one there are no cells.
+    Of a rank or an api that has none of these, the default remains; an execution is the question itself:
+    without one there are no cells.
     """
     has = {
         "rank": tuple(str(rank) for rank in layers()[layer].ranks),

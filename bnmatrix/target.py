@@ -1,4 +1,4 @@
-"""What a target is and how its text is parsed: a framework, optionally at a version, with a backend, on a device.
+"""What a target is and how its text is parsed: a framework, maybe its version, a backend, a device.
 
     tf2    tf2==2.15.1    keras[jax]==3.8.0    torch:cuda    torch==1.12.1:cpu
 
@@ -97,7 +97,7 @@ _DEVICE = re.compile(r"cpu|gpu|auto|cuda(:\d+)?")
 
 @dataclass(frozen=True)
 class Target:
-    """A parsed target. `text` is what the user wrote; `versions` the specifiers, empty for the installed one."""
+    """A parsed target. `text` is what the user wrote; `versions` the specifiers, empty for the installed."""
 
     text: str
     framework: str
@@ -117,7 +117,7 @@ class Target:
 
 
 def parse(text: str) -> Target:
-    """The target that `text` names. Raises UsageError for an unknown framework, backend, version or device."""
+    """The target that `text` names; UsageError for an unknown framework, backend, version or device."""
     match = _TEXT.fullmatch(text.strip())
     if not match:
         raise UsageError(
@@ -179,8 +179,8 @@ def installed() -> list[Target]:
     """
     candidates = [parse(name) for name in FAMILIES if name != "keras"]
     candidates += [parse(f"keras[{backend}]") for backend in BACKENDS if backend != "tensorflow"]
-    found = []
-    for target in candidates:
-        if all(importlib.util.find_spec(module) is not None for module in target.modules):
-            found.append(target)
-    return found
+    return [
+        target
+        for target in candidates
+        if all(importlib.util.find_spec(module) is not None for module in target.modules)
+    ]

@@ -35,7 +35,8 @@ def probe(module: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(
             PACKAGE, FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)]
         )
-        assert spec and spec.loader
+        assert spec is not None
+        assert spec.loader is not None
         sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[PACKAGE])
     return importlib.import_module(f"{PACKAGE}.{module}")

@@ -1,4 +1,4 @@
-"""Hand-made cells and targets, for tests of what is done with facts. Facts themselves are tested on real layers."""
+"""Hand-made cells and targets, for tests of what is done with facts. Facts are tested on real layers."""
 
 from __future__ import annotations
 

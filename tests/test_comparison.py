@@ -29,7 +29,9 @@ PAIRS = {
     "the same facts": (OK, OK, "same"),
     "another word": (OK, cell(IDENTITY, normalised_by="moving"), "changed"),
     "numbers whose intervals meet": (number(0.009, 0.011, 0.01), number(0.0109, 0.012, 0.011), "same"),
-    "numbers whose intervals do not meet": (number(0.009, 0.01, 0.01), number(0.0109, 0.012, 0.011), "changed"),
+    "numbers whose intervals do not meet": (
+        number(0.009, 0.01, 0.01), number(0.0109, 0.012, 0.011), "changed",
+    ),
     "ok and raised": (OK, RAISED, "changed"),
     "ok and crashed": (OK, cell(IDENTITY, "crashed"), "changed"),
     "raised alike": (RAISED, RAISED, "same"),
@@ -40,12 +42,15 @@ PAIRS = {
     "skipped": (OK, cell(IDENTITY, "skipped"), "not_comparable"),
     "undecided": (OK, cell(IDENTITY, normalised_by="undecided"), "not_comparable"),
     "undecided beside a fact that changed": (
-        cell(IDENTITY, normalised_by="undecided", gamma="updated"), cell(IDENTITY, normalised_by="batch", gamma="unchanged"),
+        cell(IDENTITY, normalised_by="undecided", gamma="updated"),
+        cell(IDENTITY, normalised_by="batch", gamma="unchanged"),
         "changed",
     ),
     "unstable": (OK, flickering("unstable"), "unstable"),
     "flickering but settled alike": (OK, flickering("batch"), "unstable"),
-    "a fact that one side does not have": (OK, cell(IDENTITY, normalised_by="batch", mode_after="yes"), "same"),
+    "a fact that one side does not have": (
+        OK, cell(IDENTITY, normalised_by="batch", mode_after="yes"), "same",
+    ),
 }  # fmt: skip
 
 

@@ -27,10 +27,13 @@ pytestmark = [
 ]
 
 
-def run(chosen: tuple[str, ...], overrides: dict[str, tuple[str, ...]], seed: int = 0) -> dict[str, TargetMatrix]:
+def run(
+    chosen: tuple[str, ...], overrides: dict[str, tuple[str, ...]], seed: int = 0
+) -> dict[str, TargetMatrix]:
     core = scenario.find("core")
     plans = [
-        Plan(target, tuple(scenario.cells(core, target.family, chosen, overrides))) for target in TARGETS.values()
+        Plan(target, tuple(scenario.cells(core, target.family, chosen, overrides)))
+        for target in TARGETS.values()
     ]
     matrix: Matrix = measure(plans, Options(seed=seed))
     assert is_complete(matrix)
@@ -50,7 +53,9 @@ def calls() -> dict[str, TargetMatrix]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_batch_statistics_are_used_under_the_rule_of_the_framework(target: str, core: dict[str, TargetMatrix]) -> None:
+def test_batch_statistics_are_used_under_the_rule_of_the_framework(
+    target: str, core: dict[str, TargetMatrix]
+) -> None:
     laws = [law for law in core[target].laws if (law.fact, law.value) == ("normalised_by", "batch")]
     assert [(law.rule, law.when) for law in laws] == [(RULES[target], {})]
 
@@ -85,7 +90,9 @@ def test_training_not_given_acts_as_the_framework_has_it(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_list_of_layers_says_which_framework_has_which(target: str, calls: dict[str, TargetMatrix]) -> None:
+def test_the_list_of_layers_says_which_framework_has_which(
+    target: str, calls: dict[str, TargetMatrix]
+) -> None:
     framework = TARGETS[target].framework
     listed = {
         name for name, layer in layers().items()
@@ -107,5 +114,7 @@ def test_no_layer_with_a_closed_form_is_left_unexplained(target: str, calls: dic
 def test_a_frozen_layer_keeps_its_trained_weights(target: str, calls: dict[str, TargetMatrix]) -> None:
     trained = ("gamma", "beta", "kernel", "bias", "recurrent_kernel", "magnitude", "direction")
     for cell in calls[target].cells:
-        if cell.outcome == "ok" and cell.axes["trainable"] == "false" and cell.axes["layer"] != "spectral_norm":
-            assert {cell.facts[slot] for slot in trained if slot in cell.facts} <= {"unchanged", "absent"}, cell.id
+        layer, frozen = cell.axes["layer"], cell.axes["trainable"] == "false"
+        if cell.outcome == "ok" and frozen and layer != "spectral_norm":
+            found = {cell.facts[slot] for slot in trained if slot in cell.facts}
+            assert found <= {"unchanged", "absent"}, cell.id

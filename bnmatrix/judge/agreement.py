@@ -68,7 +68,7 @@ def _agreed(readings: Sequence[Reading]) -> Reading | None:
 
 
 def _flicker(readings: Sequence[Reading]) -> dict[str, Any]:
-    """The values seen, and the rate: the share of observations that say other than the most frequent value."""
+    """The values seen, and the rate: the share of observations that do not say the most frequent value."""
     counts = Counter(str(reading.value) for reading in readings)
     return {"rate": round(1 - max(counts.values()) / len(readings), 3), "values": dict(counts)}
 

@@ -69,7 +69,7 @@ def facts(layer: str, step: Step, others: list[Step], dtype: str) -> dict[str, R
 
 
 def _dropped_unit(kept: Array) -> str | None:
-    """Whether a channel of a sample is dropped whole; None where nothing was dropped or there are no positions."""
+    """Whether a channel of a sample is dropped whole; None where nothing was dropped or no positions are."""
     if kept.ndim < 3 or kept.all():
         return None
     positions = tuple(range(1, kept.ndim - 1))
@@ -80,7 +80,8 @@ def _dropped_unit(kept: Array) -> str | None:
 
 
 def _expected(layer: str, steps: list[Step]) -> Reading:
-    """Is the output's expected value the input's: within five standard errors of the mean ratio (noise: difference)."""
+    """Is the output's expected value the input's: within five standard errors of the mean ratio (of the
+    mean difference for noise)."""
     draws = []
     for step in steps:
         if layer == "gaussian_noise":

@@ -153,7 +153,8 @@ def gradient(fit: Fit, x: Array, arriving: Array, gamma: Array, through: bool) -
     z = fit.scale * (x - statistics.mean)
     along = (h * z).sum(over, keepdims=True) if statistics.total else (h * z).mean(over, keepdims=True)
     centre = h.mean(over, keepdims=True) if statistics.centred else 0.0
-    return fit.scale * (h - centre - z * along)
+    found: Array = fit.scale * (h - centre - z * along)
+    return found
 
 
 def close(measured: Array, expected: Array, scales: Sequence[Array], error: float) -> bool:

@@ -102,7 +102,7 @@ def _of_output(
 def _of_step(
     observation: Observation, layer: Layer, states: Mapping[str, State], step: Step, dtype: str
 ) -> tuple[dict[str, Reading], bool]:
-    """Facts of the closed forms of the layer's family, computed in `dtype`, and whether one explains the output."""
+    """Facts of the closed forms of the layer's family in `dtype`, and whether one explains the output."""
     start = states["start"]
     if layer.family in ("batch_norm", "sample_norm") and step.x.shape == step.y.shape:
         return normalisation.facts(layer.name, step, start, dtype)
@@ -178,7 +178,7 @@ def _normalised(message: str) -> str:
 
 
 def _readings(observation: Observation, states: Mapping[str, State]) -> dict[str, Any]:
-    """The state before, after the first and after the second step, where it is small; where an auxiliary failed."""
+    """Small state before, after the first and after the second step; which auxiliary measurements failed."""
     readings: dict[str, Any] = {}
     for slot in observation.slots:
         values = {

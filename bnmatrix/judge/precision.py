@@ -1,8 +1,8 @@
 """How closely a number that a framework computed can be trusted: from the dtype it was computed in.
 
 An operation rounds within one unit (the machine epsilon) of its dtype, relative to the numbers that go
-into it. `SLACK` units bound the few tens of operations that lead to one element of an output; that it is enough is
-confirmed by A/A runs, and that it is not too much by the planted faults.
+into it. `SLACK` units bound the few tens of operations that lead to one element of an output; that it
+is enough is confirmed by A/A runs, and that it is not too much by the planted faults.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ MOVED_BY_ROUNDING = {name: update_tolerance(name) for name in ("float32", "float
 def moved(before: State, after: State, slot: str, dtype: str) -> Reading:
     """`updated` if the slot changed, `unchanged` if it did not, `absent` if there is no such slot.
 
-    A gradient that is zero but for rounding (of a key's bias in attention) may move a slot of float32 or float64 by
-    some units of its last place: that counts as `unchanged`. In any other `dtype` every bit counts.
+    A gradient that is zero but for rounding (of a key's bias in attention) may move a slot of float32 or
+    float64 by some units of its last place: that counts as `unchanged`. In any other `dtype` every bit
+    counts.
     """
     if slot not in before:
         return Reading("absent")

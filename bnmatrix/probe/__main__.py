@@ -15,22 +15,26 @@ import select
 import signal
 import sys
 import time
+from types import ModuleType
+from typing import Any, BinaryIO, List, NoReturn, Optional
 
 PACKAGE = "_bnmatrix_probe"
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def load_package():
+def load_package() -> None:
     """Import this folder as `_bnmatrix_probe`."""
     spec = importlib.util.spec_from_file_location(
         PACKAGE, os.path.join(HERE, "__init__.py"), submodule_search_locations=[HERE]
     )
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = module
     spec.loader.exec_module(module)
 
 
-def main(arguments):
+def main(arguments: List[str]) -> None:
     """Handshake, then one answer a request."""
     read_fd, write_fd, framework, backend, device = arguments
     for descriptor in (read_fd, write_fd):
@@ -75,7 +79,7 @@ def main(arguments):
         raise  # the traceback goes to stderr, which is shown on demand
 
 
-def is_missing(module):
+def is_missing(module: Optional[str]) -> bool:
     """Whether the module's package is not there at all: a broken one raises ImportError as well."""
     if module is None:
         return False
@@ -85,7 +89,7 @@ def is_missing(module):
         return False
 
 
-def die_first():
+def die_first() -> None:
     """Be what the kernel kills where memory runs out (Linux)."""
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
@@ -94,7 +98,7 @@ def die_first():
         pass
 
 
-def leave_a_guard(read_fd, write_fd):
+def leave_a_guard(read_fd: int, write_fd: int) -> None:
     """Fork a process that ends us when the channel closes, even inside a cell that never comes back.
 
     A thread would do for most, yet not where a cell holds the interpreter's lock, and it made every
@@ -114,7 +118,7 @@ def leave_a_guard(read_fd, write_fd):
         os._exit(1)
 
 
-def end(probe):
+def end(probe: int) -> NoReturn:
     """End the process `probe` at once, with its children."""
     if os.getpgrp() == probe:  # never a group that we were put into
         os.killpg(probe, signal.SIGKILL)
@@ -122,7 +126,9 @@ def end(probe):
     os._exit(0)
 
 
-def serve(protocol, experiment, adapter, incoming, outgoing):
+def serve(
+    protocol: ModuleType, experiment: ModuleType, adapter: Any, incoming: BinaryIO, outgoing: BinaryIO
+) -> NoReturn:
     """Answer requests in order, until the channel closes."""
     while True:
         request = protocol.receive(incoming)

@@ -11,24 +11,28 @@ It records and judges nothing. What was measured before an exception is kept.
 """
 
 import warnings as warnings_module
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
 from . import inputs
-from .adapters import Unavailable
+from .adapters import Adapter, Arrays, Bench, Cell, Pass, Unavailable
+
+Record = Dict[str, Any]
+Given = Dict[str, Any]
 
 RATE = 0.0625  # of the gradient step by hand; a power of two, so that it divides exactly
 UNWRITTEN = ("seed_state",)  # writing a random state back would repeat the draw
 
 
-def observe(adapter, cell, seed, given=None):
-    """Run the experiment for `cell` ({axis: value}) and return the observation, a dict of plain values and arrays.
+def observe(adapter: Adapter, cell: Cell, seed: int, given: Optional[Given] = None) -> Record:
+    """Run the experiment for `cell` and return the observation, a dict of plain values and arrays.
 
     The outcome is that of building the layer and of the first step. What serves only to measure (inference
     outputs, second step, repeat, reference) may fail by itself: it is then named in `not_measured`.
     """
     given = given or {}
-    record = {
+    record: Record = {
         "outcome": "ok",
         "stage": "build",
         "states": {},
@@ -36,7 +40,7 @@ def observe(adapter, cell, seed, given=None):
         "inference": {},
         "not_measured": {},
     }
-    bench = None
+    bench: Optional[Bench] = None
     with warnings_module.catch_warnings(record=True) as caught:
         warnings_module.simplefilter("always")
         try:
@@ -50,7 +54,7 @@ def observe(adapter, cell, seed, given=None):
         except Exception as error:  # whatever a framework raises is the finding
             record["outcome"] = "raised"
             record["exception"] = {"type": type(error).__name__, "message": first_line(error)}
-            if record["stage"] == "first step":
+            if bench is not None and record["stage"] == "first step":
                 # Even a forward that raises may have changed state.
                 _try(record, "state after the exception", lambda: record["states"].update(first=bench.read()))
         finally:
@@ -62,7 +66,7 @@ def observe(adapter, cell, seed, given=None):
     return record
 
 
-def _experiment(bench, cell, seed, given, record):
+def _experiment(bench: Bench, cell: Cell, seed: int, given: Given, record: Record) -> None:
     sample, states, passes, inference = (record[part] for part in ("sample", "states", "passes", "inference"))
     record["slots"] = bench.slots()
     bench.write(known_values(bench.read(), seed, given.get("state", {})))
@@ -82,8 +86,8 @@ def _experiment(bench, cell, seed, given, record):
     _try(record, "inference after", lambda: inference.update(after=bench.infer(sample["inference"])))
     restore(bench, states["first"])
 
-    def second_step():
-        passes["second"] = recorded(bench.step(sample["second"], sample["second_weights"]))
+    def second_step() -> None:
+        passes["second"] = outcome_of(bench.step(sample["second"], sample["second_weights"]))
         states["second"] = bench.read()
 
     _try(record, "second step", second_step)
@@ -93,10 +97,10 @@ def _experiment(bench, cell, seed, given, record):
         _try(
             record,
             "repeat",
-            lambda: passes.update(repeat=recorded(bench.step(sample["first"], sample["first_weights"]))),
+            lambda: passes.update(repeat=outcome_of(bench.step(sample["first"], sample["first_weights"]))),
         )
 
-    def reference():
+    def reference() -> None:
         bench.train_once(sample["first"])
         states["reference"] = bench.read()
 
@@ -105,7 +109,7 @@ def _experiment(bench, cell, seed, given, record):
     record["stage"] = "done"
 
 
-def _try(record, what, measure):
+def _try(record: Record, what: str, measure: Callable[[], object]) -> None:
     """Make an auxiliary measurement; note it where it fails."""
     try:
         measure()
@@ -113,7 +117,7 @@ def _try(record, what, measure):
         record["not_measured"][what] = "%s: %s" % (type(error).__name__, first_line(error))
 
 
-def known_values(state, seed, given):
+def known_values(state: Arrays, seed: int, given: Dict[str, Any]) -> Arrays:
     """Known values for every slot of `state`, those of `given` ({slot: numbers}) before generated ones."""
     known = {
         slot: inputs.parameter(slot, array.shape, seed)
@@ -124,11 +128,11 @@ def known_values(state, seed, given):
     return known
 
 
-def sample_of(cell, seed, given):
+def sample_of(cell: Cell, seed: int, given: Given) -> Arrays:
     """The batches and loss weights of one observation, by name."""
     layer, rank = cell["layer"], int(cell["rank"])
     shape = inputs.input_shape(layer, rank, cell["batch"])
-    sample = {}
+    sample: Arrays = {}
     for which in ("first", "second", "inference"):
         if "input" in given:
             sample[which] = np.asarray(given["input"], dtype=np.float64)
@@ -142,17 +146,23 @@ def sample_of(cell, seed, given):
     return sample
 
 
-def restore(bench, state):
+def restore(bench: Bench, state: Arrays) -> None:
     """Put a snapshot back, random-number state excepted."""
     bench.write({slot: array for slot, array in state.items() if slot not in UNWRITTEN})
 
 
-def recorded(made):
+def recorded(made: Pass) -> Record:
     """A `Pass` as plain data."""
     return dict(vars(made))
 
 
-def first_line(message):
+def outcome_of(made: Pass) -> Record:
+    """The same without the states and gradients of slots: of a later step its end is enough."""
+    made.forward, made.gradients = None, {}
+    return recorded(made)
+
+
+def first_line(message: object) -> str:
     """The first line of a message, without what changes from run to run (addresses)."""
     lines = str(message).strip().splitlines() or [""]
     return lines[0][:300]

@@ -9,11 +9,16 @@ far apart in every channel; channel 0 has a variance below 0.01, which makes an 
 import functools
 import json
 import os
+import zlib
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
+Shape = Tuple[int, ...]
+
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "layers.json")) as file:
-    LAYERS = json.load(file)  # read by the host side too: what each layer is, said once
+    # Read by the host side too: what each layer is, said once.
+    LAYERS: Dict[str, Dict[str, Any]] = json.load(file)
 
 CHANNELS = 4
 UNITS = 3  # what dense, conv and the recurrent layers put out
@@ -29,7 +34,7 @@ _GAMMAS = np.array([1.5, 0.625, 2.0, 0.8])
 _BETAS = np.array([0.3, -0.7, 1.1, -1.3])
 
 # (samples, then positions) of a batch by rank; the channels follow.
-_SHAPES = {
+_SHAPES: Dict[str, Dict[int, Shape]] = {
     "normal": {2: (6,), 3: (3, 2), 4: (3, 1, 2), 5: (3, 1, 2, 1)},
     "one_sample": {2: (1,), 3: (1, 6), 4: (1, 3, 2), 5: (1, 3, 2, 1)},
     "one_value": {2: (1,), 3: (1, 1), 4: (1, 1, 1), 5: (1, 1, 1, 1)},
@@ -37,7 +42,7 @@ _SHAPES = {
 }
 
 
-def representable(values):
+def representable(values: np.ndarray) -> np.ndarray:
     """`values` (float64) rounded toward zero to what bfloat16 holds: exact in every float dtype
     but float16, whose narrower range these magnitudes do not leave."""
     bits = np.asarray(values, dtype=np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
@@ -46,34 +51,35 @@ def representable(values):
     return rounded
 
 
-def generator(*key):
-    """A `RandomState` that depends on the words and numbers of `key` alone (its streams are frozen across numpy)."""
-    seed = 0
-    for character in " ".join(str(part) for part in key):
-        seed = (seed * 131 + ord(character)) % (2**32)
-    return np.random.RandomState(seed)
+_RANDOM = np.random.RandomState()  # its streams are frozen across numpy; seeding one again beats making many
 
 
-def input_shape(layer, rank, batch):
+def generator(*key: object) -> np.random.RandomState:
+    """A `RandomState` that depends on the words and numbers of `key` alone; good until the next call."""
+    _RANDOM.seed(zlib.crc32(" ".join(str(part) for part in key).encode("ascii")))
+    return _RANDOM
+
+
+def input_shape(layer: str, rank: int, batch: str) -> Shape:
     """The shape of the layer's input, channels last. Embeddings take (samples, positions) of integers."""
     if layer == "embedding":
         return _SHAPES[batch][3]
-    return _SHAPES[batch][rank] + (WIDE if LAYERS[layer]["family"] == "dropout" else CHANNELS,)
+    return (*_SHAPES[batch][rank], WIDE if LAYERS[layer]["family"] == "dropout" else CHANNELS)
 
 
-def output_shape(layer, shape, units=UNITS):
+def output_shape(layer: str, shape: Shape, units: int = UNITS) -> Shape:
     """The shape of what the layer makes of an input of `shape`; recurrent layers give their last step."""
     if layer in ("dense", "conv", "spectral_norm", "weight_norm"):
-        return shape[:-1] + (units,)
+        return (*shape[:-1], units)
     if layer == "embedding":
-        return shape + (CHANNELS,)
+        return (*shape, CHANNELS)
     if layer in ("lstm", "gru"):
         return (shape[0], units)
     return shape
 
 
 @functools.lru_cache(maxsize=256)
-def batch(layer, shape, seed, which):
+def batch(layer: str, shape: Shape, seed: int, which: str) -> np.ndarray:
     """The batch named `which` ("first", "second", "inference") as float64, or int64 for embeddings."""
     random = generator("batch", layer, len(shape), seed, which)
     if layer == "embedding":
@@ -98,21 +104,20 @@ def batch(layer, shape, seed, which):
     values = cycle(_MEANS, channels) * shift * random.uniform(0.85, 1.15, channels)
     values = values + noise * cycle(_DEVIATIONS, channels) * spread
     if LAYERS[layer]["family"] == "sample_norm":
-        values[: count // shape[0] if count else 0] /= (
-            64.0  # one sample of small variance: it shows the epsilon
-        )
+        # One sample of small variance shows the epsilon.
+        values[: count // shape[0] if count else 0] /= 64.0
     return representable(values.reshape(shape))
 
 
 @functools.lru_cache(maxsize=256)
-def loss_weights(shape, seed, which):
+def loss_weights(shape: Shape, seed: int, which: str) -> np.ndarray:
     """The fixed random weighting of the output that the loss sums: no gradient vanishes by accident."""
     random = generator("loss", shape, seed, which)
     return representable(random.uniform(0.25, 1.0, shape) * random.choice([-1.0, 1.0], shape))
 
 
 @functools.lru_cache(maxsize=1024)
-def parameter(slot, shape, seed):
+def parameter(slot: str, shape: Shape, seed: int) -> np.ndarray:
     """Known, distinct, non-trivial values for a slot of `shape`, as float64."""
     random = generator("parameter", slot, shape, seed)
     jitter = random.uniform(0.9, 1.1, shape)
@@ -133,6 +138,6 @@ def parameter(slot, shape, seed):
     return representable(values)
 
 
-def cycle(values, count):
+def cycle(values: np.ndarray, count: int) -> np.ndarray:
     """`values`, repeated until there are `count` of them."""
     return np.resize(values, count)

@@ -20,15 +20,17 @@ and float16 survive. A probe ends when its channel closes.
 
 import binascii
 import json
+from typing import Any, BinaryIO, Dict, Optional
 
 import numpy as np
 
 VERSION = 1
 
-_names = {}  # of dtypes: numpy takes longer to spell one than all the rest of an array takes
+# Of dtypes: numpy takes longer to spell one than all the rest of an array takes.
+_names: Dict[np.dtype, str] = {}
 
 
-def encode(value):
+def encode(value: object) -> Any:
     """The JSON form of what json itself does not know: arrays and numpy's scalars."""
     if isinstance(value, np.ndarray):
         dtype = value.dtype
@@ -42,13 +44,13 @@ def encode(value):
     raise TypeError("a %s cannot travel" % type(value).__name__)
 
 
-def send(stream, message):
+def send(stream: BinaryIO, message: Dict[str, Any]) -> None:
     """Write one message to the binary `stream`."""
     stream.write(json.dumps(message, default=encode).encode("ascii") + b"\n")
     stream.flush()
 
 
-def receive(stream):
+def receive(stream: BinaryIO) -> Optional[Dict[str, Any]]:
     """The next message of the binary `stream`, or None when it is closed."""
     line = stream.readline()
     return json.loads(line.decode("ascii")) if line else None

@@ -60,4 +60,4 @@ def may_send_ahead(in_flight: Sequence[float]) -> bool:
 
     Enough that it never waits for us, no more: what is sent cannot be given to another probe.
     """
-    return not in_flight or (len(in_flight) < 8 and sum(in_flight) < 0.1)
+    return not in_flight or (len(in_flight) < 32 and sum(in_flight) < 0.25)

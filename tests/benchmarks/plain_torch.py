@@ -43,9 +43,12 @@ def call(layer, x, training):
 
 def values(random):
     return {
-        "weight": random.uniform(0.5, 2, 4), "bias": random.uniform(-1, 1, 4), "running_mean": random.uniform(-2, 2, 4),
-        "running_var": random.uniform(0.1, 9, 4), "num_batches_tracked": np.array(3),
-    }  # fmt: skip
+        "weight": random.uniform(0.5, 2, 4),
+        "bias": random.uniform(-1, 1, 4),
+        "running_mean": random.uniform(-2, 2, 4),
+        "running_var": random.uniform(0.1, 9, 4),
+        "num_batches_tracked": np.array(3),
+    }
 
 
 def cell(seed):

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from bnmatrix.comparison import compare  # noqa: E402
-from bnmatrix.matrix import TargetMatrix  # noqa: E402
-from tests.laboratory import adapter, matrix, probe  # noqa: E402
+from bnmatrix.comparison import compare
+from bnmatrix.matrix import TargetMatrix
+from tests.laboratory import adapter, matrix, probe
 
 CELLS = [
     "batch_norm training=true",
@@ -116,9 +116,11 @@ def mutants() -> dict[str, tuple[str, Any]]:
         def call(self, x, training=None):
             return super().call(x, training=True)
 
-    found = {name: (("dropout" if "Drops" in name else "batch_norm"), each) for name, each in locals().items()
-             if isinstance(each, type) and issubclass(each, keras.layers.Layer) and each is not Original}  # fmt: skip
-    return found
+    return {
+        name: ("dropout" if "Drops" in name else "batch_norm", each)
+        for name, each in locals().items()
+        if isinstance(each, type) and issubclass(each, keras.layers.Layer) and each is not Original
+    }
 
 
 NAMES = [
@@ -132,14 +134,14 @@ NAMES = [
 def of(layer: str, replacement: Any, seeds: tuple[int, int] = (0, 1)) -> TargetMatrix:
     """The truth table of Keras's own layer, or of `replacement` in its place."""
     used = adapter("tf2")
-    common = probe("adapters.keras_common")
-    usual = common.find_class
+    table = probe("adapters.keras_layers")
+    usual = table.find_class
     if replacement is not None:
-        common.find_class = lambda *where: replacement
+        table.find_class = lambda *where: replacement
     try:
         return matrix(used, DROPOUT_CELLS if layer == "dropout" else CELLS, seeds)
     finally:
-        common.find_class = usual
+        table.find_class = usual
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +180,8 @@ def test_new_seeds_show_no_difference(originals: dict[str, TargetMatrix]) -> Non
     for run in range(UNCHANGED):
         fresh = matrix(adapter("tf2"), [eager[run % len(eager)]], (100 + 2 * run, 101 + 2 * run))
         known = {cell.id for cell in fresh.cells}
-        old = TargetMatrix(target="here", framework="tf2", versions={}, python="", device="cpu",
-                           cells=[cell for cell in originals["batch_norm"].cells if cell.id in known])  # fmt: skip
+        cells = [cell for cell in originals["batch_norm"].cells if cell.id in known]
+        old = TargetMatrix(target="here", framework="tf2", versions={}, python="", device="cpu", cells=cells)
         diff = compare(old, fresh, "")
         found = [(change.id, change.fact, change.old, change.new) for change in diff.changes]
         assert (found, diff.unstable) == ([], [])

@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from bnmatrix.axes import parse_id  # noqa: E402
-from bnmatrix.judge import judge  # noqa: E402
-from bnmatrix.layers import layers  # noqa: E402
-from tests.laboratory import adapter, observe  # noqa: E402
+from bnmatrix.axes import parse_id
+from bnmatrix.judge import judge
+from bnmatrix.layers import layers
+from tests.laboratory import adapter, observe
 
 MODELS = 12
 

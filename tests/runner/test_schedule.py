@@ -38,4 +38,4 @@ def test_probe_is_sent_cells_ahead_as_long_as_they_are_short() -> None:
     assert may_send_ahead([])
     assert may_send_ahead([0.02, 0.02])
     assert not may_send_ahead([0.25])
-    assert not may_send_ahead([0.0] * 8)
+    assert not may_send_ahead([0.0] * 32)

@@ -6,6 +6,13 @@ bench without knowing the framework. Everything that crosses this boundary is nu
 and of the framework-neutral layout told at `Bench`.
 """
 
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+Cell = Dict[str, str]  # {axis: value}, values as text
+Arrays = Dict[str, np.ndarray]  # {slot: array}
+
 # The entry-point-like names of the frameworks that a probe can serve: module:class, imported only
 # in the probe that serves it.
 REGISTRY = {
@@ -37,8 +44,14 @@ class Pass(object):
     """
 
     def __init__(
-        self, output, output_dtype, forward=None, input_gradient=None, has_gradient=True, gradients=None
-    ):
+        self,
+        output: np.ndarray,
+        output_dtype: str,
+        forward: Optional[Arrays] = None,
+        input_gradient: Optional[np.ndarray] = None,
+        has_gradient: bool = True,
+        gradients: Optional[Arrays] = None,
+    ) -> None:
         self.output = output
         self.output_dtype = output_dtype
         self.forward = forward
@@ -55,72 +68,76 @@ class Bench(object):
     (in, out), of an embedding (rows, features); everything else as the framework has it.
     """
 
-    def slots(self):
-        """{slot: {"name": the framework's own name, "dtype": as stored, "trainable": its own flag or None}}, in order."""
+    def slots(self) -> Dict[str, Dict[str, Any]]:
+        """{slot: {"name", "dtype", "trainable"}}, in order: the framework's own name of it, the dtype it is
+        stored in, and its own flag or None."""
         raise NotImplementedError
 
-    def read(self):
-        """{slot: array}: copies, never aliases (bfloat16 as float32). Random-number state is read too (`seed_state`)."""
+    def read(self) -> Arrays:
+        """{slot: array}: copies, never aliases (bfloat16 as float32), of random-number state
+        (`seed_state`) too."""
         raise NotImplementedError
 
-    def write(self, values):
+    def write(self, values: Arrays) -> None:
         """Put {slot: array} into the layer in place, without touching flags or optimizer."""
         raise NotImplementedError
 
-    def step(self, inputs, weights):
-        """One step as the cell's execution makes it, with loss = sum(weights * output); see `experiment.RATE`.
+    def step(self, inputs: np.ndarray, weights: np.ndarray) -> Pass:
+        """One step as the cell's execution makes it, with loss = sum(weights * output).
 
-        Plain SGD by hand over the trainable list of the outermost object; predict, evaluate and
-        inference_mode make the forward only. Returns a `Pass`.
+        Plain SGD by hand, of `experiment.RATE`, over the trainable list of the outermost object; predict,
+        evaluate and inference_mode make the forward only.
         """
         raise NotImplementedError
 
-    def infer(self, inputs):
-        """The layer's output in inference mode, by a direct call, whatever the cell says. Leaves the mode flags as they were."""
+    def infer(self, inputs: np.ndarray) -> np.ndarray:
+        """The layer's output in inference mode, by a direct call, whatever the cell says. Leaves the mode
+        flags as they were."""
         raise NotImplementedError
 
-    def train_once(self, inputs):
+    def train_once(self, inputs: np.ndarray) -> None:
         """A direct forward in training mode (no gradient step): the reference for `updates_per_step`.
         Leaves the mode flags as they were."""
         raise NotImplementedError
 
-    def counts(self):
-        """{"trainable_weights": n, "non_trainable_weights": n, "regularisation_losses": n} of the layer itself."""
+    def counts(self) -> Dict[str, int]:
+        """How many "trainable_weights", "non_trainable_weights" and "regularisation_losses" the layer itself
+        has."""
         raise NotImplementedError
 
-    def weight_order(self):
+    def weight_order(self) -> List[str]:
         """The outermost object's weight list, as ["layer/slot", ...]."""
         raise NotImplementedError
 
-    def flags(self):
-        """{"mode": {object: bool}, "trainable": {object: bool}}, of "layer" and each enclosing object ("model");
-        "mode" is empty where the framework keeps no mode flag."""
+    def flags(self) -> Dict[str, Dict[str, bool]]:
+        """{"mode": {object: bool}, "trainable": {object: bool}}, of "layer" and each enclosing object
+        ("model"); "mode" is empty where the framework keeps no mode flag."""
         raise NotImplementedError
 
-    def close(self):
+    def close(self) -> None:
         """Free what the bench holds (sessions, graphs)."""
 
 
 class Adapter(object):
     """The framework of this process. Constructed once, before the handshake; importing it is the cost."""
 
-    def __init__(self, framework, backend, device):
+    def __init__(self, framework: str, backend: Optional[str], device: str) -> None:
         """`framework` as in REGISTRY, `backend` of Keras or None, `device` "cpu", "gpu", "cuda:0", "auto"."""
 
-    def versions(self):
-        """{package: version} of the framework and of what it computes with (numpy, keras, tensorflow, ...)."""
+    def versions(self) -> Dict[str, str]:
+        """{package: version} of the framework and of what it computes with (numpy, keras, ...)."""
         raise NotImplementedError
 
-    def devices(self):
+    def devices(self) -> List[str]:
         """Names of the devices there are: ["cpu"], ["cpu", "cuda:0"]."""
         raise NotImplementedError
 
-    def device(self):
+    def device(self) -> str:
         """The one that cells run on; raises `Unavailable` where the device asked for is absent."""
         raise NotImplementedError
 
-    def bench(self, cell, shape, options):
-        """The `Bench` for `cell` ({axis: value}, values as text) and inputs of `shape`.
+    def bench(self, cell: Cell, shape: Tuple[int, ...], options: Dict[str, Any]) -> Bench:
+        """The `Bench` for `cell` and inputs of `shape`.
 
         `options` holds constructor options in the framework-neutral names of a scenario's [given]
         ("momentum": the share of the new statistic is 1 - momentum as Keras has it, "epsilon", "rate",
@@ -128,6 +145,6 @@ class Adapter(object):
         """
         raise NotImplementedError
 
-    def seed(self, seed):
+    def seed(self, seed: int) -> None:
         """Seed the framework's own random numbers."""
         raise NotImplementedError

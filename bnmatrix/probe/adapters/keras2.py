@@ -4,13 +4,15 @@ TensorFlow's own under both Keras: `TensorFlowEngine` makes the step by hand wit
 
 import random
 import sys
+from typing import Dict, Type
 
 import numpy as np
 
+from ..experiment import RATE
 from . import Adapter
-from .keras_common import RATE, Devices, Engine, KerasBench, helpers, new_numpy
+from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
 
-LACKING = {}  # {variant: why there is none of it}; Keras 2 has all that any Keras has
+LACKING: Dict[str, str] = {}  # {variant: why there is none of it}; Keras 2 has all that any Keras has
 
 
 def raw(variable):
@@ -41,9 +43,9 @@ class TensorFlowEngine(Engine):
 
     def loss(self, y_true, y_pred):
         tf = self.tf
-        # The gradient of a linear loss needs nothing of the forward, and in `train_on_batch` Keras 3 puts no other
-        # order between the update and the forward's reads: the step then races, in up to 9 of 10 compiled models.
-        # With this it waits for the output, as the gradient of any loss that is not linear does.
+        # The gradient of a linear loss needs nothing of the forward, and in `train_on_batch` Keras 3 puts
+        # no other order between the update and the forward's reads: the step then races, in up to 9 of 10
+        # compiled models. With this it waits for the output, as that of any loss that is not linear does.
         with tf.control_dependencies([y_pred]):
             y_true = tf.identity(y_true)
         wide = tf.float64 if y_pred.dtype == tf.float64 else tf.float32
@@ -93,7 +95,7 @@ class Keras2Bench(KerasBench):
 class TensorFlowAdapter(Adapter):
     """Any Keras on TensorFlow in eager mode. Subclasses say which `keras` it is and how a bench is made."""
 
-    bench_class = Keras2Bench
+    bench_class: Type[KerasBench] = Keras2Bench
     package = "Keras"
     lacking = LACKING
 

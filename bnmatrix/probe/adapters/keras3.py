@@ -9,9 +9,10 @@ import random
 
 import numpy as np
 
+from ..experiment import RATE
 from . import Adapter, Unavailable
 from .keras2 import LegacyTfKeras, TensorFlowAdapter
-from .keras_common import RATE, Devices, Engine, KerasBench, helpers, new_numpy
+from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
 
 LACKING = {
     "renorm": "Keras 3 has no batch renormalisation",

@@ -9,6 +9,8 @@ releases replace a buffer where others write into it, and reading an attribute o
 module computes it, which in spectral norm changes state.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -40,7 +42,7 @@ class Torch(Adapter):
         self.asked = device
         cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
         self.present = ["cpu"] + ["cuda:%d" % index for index in range(cuda)]
-        self.chosen = None
+        self.chosen: Any = None  # a torch.device, from the first bench on
         torch.set_num_threads(1)
         if getattr(torch, "get_num_interop_threads", lambda: 1)() != 1:
             torch.set_num_interop_threads(1)  # once a process: a second call raises

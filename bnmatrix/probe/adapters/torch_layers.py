@@ -4,9 +4,9 @@ Modules are named, not imported: which of them a torch has is asked when a cell 
 table serves every release. "1d/2d/3d" stands for the dimension that the input's rank asks for.
 """
 
-import collections
 import importlib
 import inspect
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import torch
 from torch import nn
@@ -59,35 +59,59 @@ NO_SUCH_VARIANT = {
 }
 
 
-# One layer as a `torch.nn` module:
-#   module          its name in torch.nn
-#   arguments       positional arguments of the constructor, from (channels, units)
-#   names           {own name: slot}
-#   keywords        keyword arguments of the constructor
-#   options         {option of a scenario: (value) -> (keyword, value)}
-#   variants        {variant: keyword arguments that make it}
-#   channels_first  is the input channels first from rank 3 on
-#   transposed      is its kernel (out, in)
-#   result          what of a call's result is the output: "all", "last step", "attention"
-#   wrap            {variant: path below torch.nn.utils of the function that wraps the module}
-Layer = collections.namedtuple(
-    "Layer", "module arguments names keywords options variants channels_first transposed result wrap"
-)
-Layer.__new__.__defaults__ = ({}, {}, {}, {}, False, False, "all", {})
+Keywords = Mapping[str, Any]
+Options = Mapping[str, Callable[[Any], Tuple[str, Any]]]
+NONE: Mapping[str, Any] = {}
 
-# One layer as a function of `torch.nn.functional`, with tensors of its own:
-#   function        its name in torch.nn.functional
-#   tensors         {tensor: its shape from (channels, units, spatial dimensions)}
-#   without         {variant: the tensors that it is not given}
-#   keywords        further arguments, from the channels
-#   variants        {variant: keyword arguments that make it}
-#   mode            the keyword that says whether it trains
-#   modeless        variants in which that keyword has no meaning
-#   absent          {variant of the module: why the function has none}
-Function = collections.namedtuple(
-    "Function", "function tensors without keywords variants mode modeless absent"
-)
-Function.__new__.__defaults__ = ({}, {}, lambda channels: {}, {}, None, (), {})
+
+class Layer(NamedTuple):
+    """One layer as a `torch.nn` module.
+
+    module:         its name in torch.nn
+    arguments:      positional arguments of the constructor, from (channels, units)
+    names:          {own name: slot}
+    keywords:       keyword arguments of the constructor
+    options:        {option of a scenario: (value) -> (keyword, value)}
+    variants:       {variant: keyword arguments that make it}
+    channels_first: is the input channels first from rank 3 on
+    transposed:     is its kernel (out, in)
+    result:         what of a call's result is the output: "all", "last step", "attention"
+    wrap:           {variant: path below torch.nn.utils of the function that wraps the module}
+    """
+
+    module: str
+    arguments: Callable[[int, int], Tuple[int, ...]]
+    names: Mapping[str, str] = NONE
+    keywords: Keywords = NONE
+    options: Options = NONE
+    variants: Mapping[str, Keywords] = NONE
+    channels_first: bool = False
+    transposed: bool = False
+    result: str = "all"
+    wrap: Mapping[str, str] = NONE
+
+
+class Function(NamedTuple):
+    """One layer as a function of `torch.nn.functional`, with tensors of its own.
+
+    function: its name in torch.nn.functional
+    tensors:  {tensor: its shape from (channels, units, spatial dimensions)}
+    without:  {variant: the tensors that it is not given}
+    keywords: further arguments, from the channels
+    variants: {variant: keyword arguments that make it}
+    mode:     the keyword that says whether it trains
+    modeless: variants in which that keyword has no meaning
+    absent:   {variant of the module: why the function has none}
+    """
+
+    function: str
+    tensors: Mapping[str, Callable[[int, int, int], Tuple[int, ...]]] = NONE
+    without: Mapping[str, Tuple[str, ...]] = NONE
+    keywords: Callable[[int], Dict[str, Any]] = lambda channels: {}
+    variants: Mapping[str, Keywords] = NONE
+    mode: Optional[str] = None
+    modeless: Tuple[str, ...] = ()
+    absent: Mapping[str, str] = NONE
 
 
 def _channels(channels, units):
@@ -103,10 +127,10 @@ def _nothing(channels, units):
 
 
 _NO_BIAS = {"no_bias": {"bias": False}}
-_DROPOUTS = {"rate_zero": {"p": 0.0}, "in_place": {"inplace": True}}
+_DROPOUTS: Dict[str, Keywords] = {"rate_zero": {"p": 0.0}, "in_place": {"inplace": True}}
 _NO_AFFINE = {"no_affine": {"affine": False}, "no_center": {"bias": False}}
 _NO_ELEMENTWISE = {"no_affine": {"elementwise_affine": False}, "no_center": {"bias": False}}
-_TABLES = {"max_norm": {"max_norm": 1.0}, "mask_zero": {"padding_idx": 0}}
+_TABLES: Dict[str, Keywords] = {"max_norm": {"max_norm": 1.0}, "mask_zero": {"padding_idx": 0}}
 _TRACKING = {
     "no_tracking": {"track_running_stats": False},
     "tracking_switched_off_later": {},  # see `module`
