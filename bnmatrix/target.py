@@ -67,6 +67,8 @@ FAMILIES = {
             extra="tf1",
             apis=("default",),
             executions=KERAS_EXECUTIONS,
+            # As its documentation has it: parts of tf_keras reach for tf.keras, and must find themselves there.
+            variables=(("TF_USE_LEGACY_KERAS", "1"),),
         ),
         Family(
             name="keras",

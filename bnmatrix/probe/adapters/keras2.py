@@ -4,15 +4,13 @@ TensorFlow's own under both Keras: `TensorFlowEngine` makes the step by hand wit
 
 import random
 import sys
-from typing import Dict, Type
+from typing import Type
 
 import numpy as np
 
 from ..experiment import RATE
 from . import Adapter
 from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
-
-LACKING: Dict[str, str] = {}  # {variant: why there is none of it}; Keras 2 has all that any Keras has
 
 
 def raw(variable):
@@ -97,7 +95,6 @@ class TensorFlowAdapter(Adapter):
 
     bench_class: Type[KerasBench] = Keras2Bench
     package = "Keras"
-    lacking = LACKING
 
     def __init__(self, framework, backend, device):
         import tensorflow as tf

@@ -14,12 +14,6 @@ from . import Adapter, Unavailable
 from .keras2 import LegacyTfKeras, TensorFlowAdapter
 from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
 
-LACKING = {
-    "renorm": "Keras 3 has no batch renormalisation",
-    "fused": "Keras 3 has no argument fused",
-    "not_fused": "Keras 3 has no argument fused",
-}
-
 
 class Keras3Bench(KerasBench):
     """A layer of Keras 3."""
@@ -33,7 +27,6 @@ class TensorFlow3(TensorFlowAdapter):
     """`tf.keras` where it is Keras 3."""
 
     bench_class = Keras3Bench
-    lacking = LACKING
 
     def find_keras(self):
         return self.tf.keras
@@ -72,8 +65,6 @@ class Keras(object):
 
 class OtherBackend(Adapter):
     """Keras 3 without TensorFlow. Subclasses import the backend and say which devices it has."""
-
-    lacking = LACKING
 
     def __init__(self, framework, backend, device):
         self._devices = self.find_devices(device)

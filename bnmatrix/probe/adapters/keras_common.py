@@ -127,7 +127,7 @@ class KerasBench(Bench):
         self.keras, self.engine = adapter.keras, adapter.engine
         self.cell, self.name = cell, cell["layer"]
         self.integers = self.name == "embedding"
-        self.layer = make_layer(self.keras, adapter.label, cell, shape, options, adapter.lacking)
+        self.layer = make_layer(self.keras, adapter.label, cell, shape, options)
         if cell["trainable"] == "false":
             self.layer.trainable = False
         self.fed = "int32" if self.integers else self.name_of(self.layer.compute_dtype)

@@ -4,6 +4,7 @@ No framework is imported here. `keras` is the module of the adapter (`keras`, `t
 `tf` itself, whose `layers` go by the same names), and `label` is what messages call it.
 """
 
+import inspect
 from typing import Any, Dict
 
 from .. import inputs as given_inputs
@@ -82,12 +83,12 @@ VARIANTS: Dict[str, Dict[str, Any]] = {
     "multi_head_attention": {"no_dropout": {"dropout": 0.0}},
 }
 NO_SUCH_VARIANT = {
-    "no_tracking": "Keras has no track_running_stats",
-    "tracking_switched_off_later": "Keras has no track_running_stats",
-    "cumulative_momentum": "Keras has no cumulative average (momentum=None)",
-    "max_norm": "Keras rescales no row on look-up (embeddings_constraint acts after an optimizer's step)",
-    "in_place": "Keras has no dropout in place",
-    "legacy": "Keras has no older form of it",
+    "no_tracking": "has no track_running_stats",
+    "tracking_switched_off_later": "has no track_running_stats",
+    "cumulative_momentum": "has no cumulative average (momentum=None)",
+    "max_norm": "rescales no row on look-up (embeddings_constraint acts after an optimizer's step)",
+    "in_place": "has no dropout in place",
+    "legacy": "has no older form of it",
 }
 SLOT_NAMES = {"embeddings": "kernel", "scale": "gamma", "vector_u": "power_iteration_vector"}
 ATTENTION = {"query": "", "attention_output": "output_", "key": "key_", "value": "value_"}
@@ -124,17 +125,15 @@ def find_class(keras, label, layer, rank):
     return found
 
 
-def variant_options(keras, label, cell, shape, lacking):
-    """The constructor options of the cell's variant. `lacking`: {variant: why this Keras has it not}."""
+def variant_options(keras, label, cell, shape):
+    """The constructor options of the cell's variant; `label` is who has it or not, for the reason."""
     layer, variant = cell["layer"], cell["variant"]
     if variant == "default":
         return {}
-    if variant in lacking:
-        raise Unavailable(lacking[variant])
     options = VARIANTS.get(layer, {}).get(variant)
     if options is None:
         raise Unavailable(
-            NO_SUCH_VARIANT.get(variant, "%s has no %s of variant %s" % (label, layer, variant))
+            "%s %s" % (label, NO_SUCH_VARIANT.get(variant, "has no %s of variant %s" % (layer, variant)))
         )
     if options == "noise_shape":
         return {"noise_shape": shape[:1] + (1,) * (len(shape) - 2) + shape[-1:]}
@@ -143,12 +142,16 @@ def variant_options(keras, label, cell, shape, lacking):
     return options
 
 
-def make_layer(keras, label, cell, shape, options, lacking):
+def make_layer(keras, label, cell, shape, options):
     """The layer of `cell`, not built yet, not frozen yet."""
     layer = cell["layer"]
     cls = find_class(keras, label, layer, len(shape))
     names = OPTION_NAMES.get(layer, {})
-    arguments = dict(REQUIRED.get(layer, {}), **variant_options(keras, label, cell, shape, lacking))
+    chosen = variant_options(keras, label, cell, shape)
+    for name in chosen:
+        if not accepts(cls, name):
+            raise Unavailable("%s of %s has no argument %s" % (cls.__name__, label, name))
+    arguments = dict(REQUIRED.get(layer, {}), **chosen)
     arguments.update({names.get(name, name): value for name, value in options.items()})
     dtype = policy(keras, cell["dtype"])
     if layer == "spectral_norm":
@@ -157,6 +160,12 @@ def make_layer(keras, label, cell, shape, options, lacking):
             keras.layers.Dense(dtype=dtype, name="wrapped", **inner), dtype=dtype, name="layer", **arguments
         )
     return cls(dtype=dtype, name="layer", **arguments)
+
+
+def accepts(cls, name):
+    """Whether a constructor of `cls`, or of a base that it hands its **kwargs to, has the argument `name`."""
+    made = [base.__init__ for base in cls.__mro__ if "__init__" in vars(base)]
+    return any(name in inspect.signature(each).parameters for each in made)
 
 
 def policy(keras, dtype):

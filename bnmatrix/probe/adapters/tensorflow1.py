@@ -104,10 +104,7 @@ class Maker(object):
         home, label = (tf, "tf.layers") if self.api == "default" else (tf.keras, "tf.compat.v1.keras")
         self.made = table.find_class(home, label, layer, len(shape))
         self.arguments = dict(table.REQUIRED.get(layer, {}))
-        lacking = (
-            {} if self.api == "keras" else dict.fromkeys(table.NO_SUCH_VARIANT, label + " has no such option")
-        )
-        self.arguments.update(table.variant_options(tf.keras, label, cell, shape, lacking))
+        self.arguments.update(table.variant_options(tf.keras, label, cell, shape))
         names = table.OPTION_NAMES.get(layer, {})
         self.arguments.update({names.get(option, option): value for option, value in options.items()})
         self.frozen = cell["trainable"] == "false"
