@@ -1,6 +1,11 @@
 """`python -m bnmatrix`."""
 
-from bnmatrix.cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from bnmatrix.cli import main
+
+        main()
+    except KeyboardInterrupt:  # before `main` could catch it
+        sys.exit(130)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from bnmatrix import __version__
@@ -170,10 +170,14 @@ def _request(number: int, plan: Plan, cell: Cell, seed: int) -> Request:
 def _take(subject: _Subject, answer: Answer) -> None:
     from bnmatrix.judge import judge
 
-    subject.answers.append(answer)
     if answer.observation is not None:
         axes = subject.cell.axes
-        subject.judgements.append(judge(answer.observation, layers()[axes["layer"]], axes))
+        try:
+            subject.judgements.append(judge(answer.observation, layers()[axes["layer"]], axes))
+        except Exception as error:  # a fault of ours must not cost the other cells
+            reason = f"bnmatrix could not judge it: {type(error).__name__}: {error}; please report this"
+            answer = replace(answer, outcome="crashed", observation=None, reason=reason)
+    subject.answers.append(answer)
 
 
 def _settle(subject: _Subject) -> int:

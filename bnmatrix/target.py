@@ -67,7 +67,7 @@ FAMILIES = {
             extra="tf1",
             apis=("default",),
             executions=KERAS_EXECUTIONS,
-            # As its documentation has it: parts of tf_keras reach for tf.keras, and must find themselves there.
+            # As documented for it: parts of tf_keras reach for tf.keras, and must find themselves.
             variables=(("TF_USE_LEGACY_KERAS", "1"),),
         ),
         Family(

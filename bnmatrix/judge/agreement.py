@@ -41,6 +41,10 @@ def settle(judgements: Sequence[Judgement]) -> Settled:
             facts[name] = _common_warnings(readings)
             continue
         decided = [reading for reading in readings if reading.value != "undecided"]
+        if name == "stochastic" and Reading("yes") in decided:
+            decided = [Reading("yes")] * len(
+                decided
+            )  # one difference proves chance, no likeness disproves it
         agreed = _agreed(decided)
         if decided and agreed is None:
             facts[name] = "unstable"

@@ -23,9 +23,10 @@ SIGMAS = 5.0
 
 @dataclass(frozen=True)
 class Dropping:
-    """Which elements were kept, and what became of those."""
+    """Which elements were kept, and what became of those. `doubtful`: dropped, or kept at the very same value."""
 
     kept: Array
+    doubtful: Array
     scale: float
     offset: float
     error: float
@@ -45,8 +46,9 @@ def dropping(x: Array, y: Array, dtype: str) -> Dropping | None:
     size = float(np.abs(y[kept]).max() + abs(offset))
     if rest.max() > error * size:
         return None
+    doubtful = ~kept & (np.abs(y - scale * x - offset) <= error * size)
     # Narrow channels say little about a slope: its error is that of the widest.
-    return Dropping(kept, float(scale), float(offset), error * size / float(np.abs(x[kept]).max()))
+    return Dropping(kept, doubtful, float(scale), float(offset), error * size / float(np.abs(x[kept]).max()))
 
 
 def facts(layer: str, step: Step, others: list[Step], dtype: str) -> dict[str, Reading]:
@@ -111,6 +113,6 @@ def _gradient(layer: str, step: Step, picture: Dropping | None, error: float) ->
     else:
         factor = np.divide(step.y, step.x, out=np.zeros_like(step.y), where=step.x != 0)
     expected = factor * step.arriving
-    known = (step.x != 0) | (picture is not None)
+    known = np.logical_not(picture.doubtful) if picture is not None else step.x != 0
     close = np.abs(step.gradient - expected) <= 4 * error * (np.abs(expected) + np.abs(step.arriving))
     return Reading("elementwise" if np.all(close | ~known) else "other")

@@ -17,9 +17,12 @@ from bnmatrix.judge.closed_forms import Array
 from bnmatrix.judge.normalisation import Step
 from bnmatrix.judge.numbers import Reading
 from bnmatrix.judge.precision import tolerance, unit
-from bnmatrix.judge.state import State, moved, statistics_facts
+from bnmatrix.judge.state import State, moments, moved, statistics_facts
 from bnmatrix.layers import Layer
 from bnmatrix.runner.messages import Observation, Pass
+
+HIDDEN_WARNINGS = ("DeprecationWarning", "PendingDeprecationWarning", "ImportWarning", "ResourceWarning")
+"""What Python's own filters keep from a user."""
 
 LARGEST_READING = 8
 """Arrays up to this size are kept as raw readings."""
@@ -56,8 +59,12 @@ def judge(observation: Observation, layer: Layer, axes: Mapping[str, str]) -> Ju
         stored = observation.slots.get("moving_mean")
         if stored is not None:
             found["statistics_dtype"] = Reading(stored.dtype)
-            batches = (_float(observation.sample["first"]), _float(observation.sample["second"]))
-            found.update(statistics_facts(states, *batches, precisions(axes, first), stored.dtype))
+            if "start" in states and "first" in states and first.output.size:
+                by_sample = layer.name == "instance_norm"
+                one, two = (
+                    moments(_float(observation.sample[name]), by_sample) for name in ("first", "second")
+                )
+                found.update(statistics_facts(states, one, two, precisions(axes, first), stored.dtype))
         found.update(_descriptions(observation, first))
     if observation.outcome == "ok" or observation.warnings:
         found["warnings"] = Reading(_warnings(observation))
@@ -70,12 +77,14 @@ def dtype_of(observation: Observation, slot: str) -> str:
 
 
 def precisions(axes: Mapping[str, str], made: Pass) -> list[str]:
-    """The dtypes the output may have been computed in, finest first: its own, and the cell's.
+    """The dtypes the output may have been computed in, finest first: its own, the cell's, and float32 within float64.
 
     A closed form that holds in the finer one needs no more doubt; autocast and policies often compute finer
-    than they are named.
+    than they are named, and some of what is called float64 is computed coarser. What the closed forms tell
+    apart lies orders of magnitude further apart than that.
     """
-    return sorted({made.output_dtype or axes["dtype"], axes["dtype"].removeprefix("mixed_")}, key=unit)
+    named = {made.output_dtype or axes["dtype"], axes["dtype"].removeprefix("mixed_")}
+    return sorted(named | ({"float32"} if "float64" in named else set()), key=unit)
 
 
 def _of_output(
@@ -168,13 +177,13 @@ def _flags(flags: Mapping[str, bool]) -> str:
 
 
 def _warnings(observation: Observation) -> str:
-    """Categories and first lines, each once, sorted, without addresses and paths."""
-    seen = {f"{each.category}: {_normalised(each.message)}" for each in observation.warnings}
-    return "; ".join(sorted(seen)) or "none"
+    """Categories and first lines of those that Python shows by default, without addresses and paths."""
+    shown = [each for each in observation.warnings if each.category not in HIDDEN_WARNINGS]
+    return "; ".join(sorted({f"{each.category}: {_normalised(each.message)}" for each in shown})) or "none"
 
 
 def _normalised(message: str) -> str:
-    return re.sub(r"0x[0-9a-f]+|(/[\w.+-]+){2,}", "…", message)[:200]
+    return re.sub(r"0x[0-9a-f]+|(?<![\w:/.])(/[\w.+-]+){2,}", "…", message)[:200]
 
 
 def _readings(observation: Observation, states: Mapping[str, State]) -> dict[str, Any]:

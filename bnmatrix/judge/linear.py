@@ -43,6 +43,8 @@ def facts(layer: str, step: Step, start: Mapping[str, Array], dtype: str) -> tup
     kernel = effective_kernel(layer, step, start)
     if kernel is None:
         return {"input_gradient": plain}, False
+    if step.y.shape != (*step.x.shape[:-1], kernel.shape[1]):
+        return {"input_gradient": plain}, False  # seen of an empty batch
     error = tolerance(dtype)
     bias = start.get("bias", np.zeros(1))
     terms = np.abs(step.x) @ np.abs(kernel) + np.abs(bias)

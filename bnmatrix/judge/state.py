@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -59,27 +60,24 @@ def share(before: State, after: State, batch_mean: Array, error: float) -> Inter
     return meet([around(r, e) for r, e in zip((new - old) / distance, rounding, strict=True)])
 
 
-def variance_estimator(
-    before: State, after: State, rate: Interval, batch_variance: Array, count: int, error: float
-) -> Reading:
+def variance_estimator(before: State, after: State, rate: Interval, batch: Moments, error: float) -> Reading:
     """Which estimator of the batch's variance the moving variance took in, at the `rate` of the mean.
 
-    batch_variance: biased (N), shape (C,);  count: N
     biased N, unbiased N - 1, unbiased_twice: the correction N / (N - 1) applied two times.
     """
     old, new = before["moving_variance"], after["moving_variance"]
     share_taken = (rate[0] + rate[1]) / 2
-    if rate[0] > rate[1] or share_taken <= 0 or count < 2 or old.shape != batch_variance.shape:
+    if rate[0] > rate[1] or share_taken <= 0 or batch.count < 2 or old.shape != batch.variance.shape:
         return UNDECIDED
     # A share as uncertain as this leaves old * uncertainty in the result.
     uncertainty = (rate[1] - rate[0]) / 2 + error
-    taken = share_taken * batch_variance
+    taken = share_taken * batch.variance
     doubt = (np.abs(old) * uncertainty + error * np.abs(new)) / taken
     clear = doubt < ESTIMATOR_MARGIN
     if not clear.any():
         return UNDECIDED
     ratio = ((new - (1 - share_taken) * old) / taken)[clear]
-    bessel = count / (count - 1)
+    bessel = batch.count / (batch.count - 1)
     for name, factor in (("biased", 1.0), ("unbiased", bessel), ("unbiased_twice", bessel**2)):
         if np.all(np.abs(ratio / factor - 1) <= ESTIMATOR_MARGIN + doubt[clear]):
             return Reading(name)
@@ -107,42 +105,54 @@ def updates_per_step(states: Mapping[str, State], step: Interval | None, single:
     return number((low, high))
 
 
+@dataclass(frozen=True)
+class Moments:
+    """A batch's statistics, one a channel: mean, biased variance, and how many values each is of."""
+
+    mean: Array
+    variance: Array
+    count: int
+
+
+def moments(x: Array, by_sample: bool) -> Moments:
+    """Those of `x`, channels last; `by_sample`: of each sample, averaged (instance normalisation)."""
+    over = tuple(range(1 if by_sample else 0, x.ndim - 1))
+    mean, variance = x.mean(over), x.var(over)
+    if by_sample:
+        mean, variance = mean.mean(0), variance.mean(0)
+    return Moments(mean, variance, int(np.prod([x.shape[axis] for axis in over])))
+
+
 def statistics_facts(
-    states: Mapping[str, State], first: Array, second: Array, precisions: Sequence[str], stored: str
+    states: Mapping[str, State], first: Moments, second: Moments, precisions: Sequence[str], stored: str
 ) -> dict[str, Reading]:
     """Facts of the moving statistics after one and after two updates.
 
-    first, second: the batches, channels last
+    first, second: of the batches
     precisions:    dtypes of the computation, finest first;  stored: of the slots (statistics are often kept,
                    and computed, in a finer one)
     """
-    if "moving_mean" not in states.get("start", {}) or "first" not in states or not first.size:
-        return {}
-    over = tuple(range(first.ndim - 1))
     for dtype in (stored, *precisions):
-        found = _updates(states, first, second, over, update_tolerance(dtype, stored))
+        found = _updates(states, first, second, update_tolerance(dtype, stored))
         if not {"undecided", "other"} & {reading.value for reading in found.values()}:
             break
     return found
 
 
 def _updates(
-    states: Mapping[str, State], first: Array, second: Array, over: tuple[int, ...], error: float
+    states: Mapping[str, State], first: Moments, second: Moments, error: float
 ) -> dict[str, Reading]:
     start, after = states["start"], states["first"]
     found: dict[str, Reading] = {}
-    rate = share(start, after, first.mean(over), error)
+    rate = share(start, after, first.mean, error)
     if rate is not None:
         found["update_rate"] = _rate(rate)
         if "moving_variance" in start:
-            count = int(np.prod(first.shape[:-1]))
-            found["variance_estimator"] = variance_estimator(
-                start, after, rate, first.var(over), count, error
-            )
+            found["variance_estimator"] = variance_estimator(start, after, rate, first, error)
     if "second" in states and rate is not None:
-        following = share(after, states["second"], second.mean(over), error)
+        following = share(after, states["second"], second.mean, error)
         found["next_update_rate"] = Reading(0.0, (0.0, 0.0)) if following is None else _rate(following)
-    single = share(start, states["reference"], first.mean(over), error) if "reference" in states else None
+    single = share(start, states["reference"], first.mean, error) if "reference" in states else None
     found["updates_per_step"] = updates_per_step(states, rate, single)
     return found
 

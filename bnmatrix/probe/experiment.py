@@ -21,7 +21,7 @@ from .adapters import Adapter, Arrays, Bench, Cell, Pass, Unavailable
 Record = Dict[str, Any]
 Given = Dict[str, Any]
 
-RATE = 0.0625  # of the gradient step by hand; a power of two, so that it divides exactly
+RATE = 1.0  # of the gradient step by hand: large, so that it shows in the coarsest dtype
 UNWRITTEN = ("seed_state",)  # writing a random state back would repeat the draw
 
 

@@ -103,6 +103,8 @@ def batch(layer: str, shape: Shape, seed: int, which: str) -> np.ndarray:
     spread = random.uniform(0.8, 1.25, channels)
     values = cycle(_MEANS, channels) * shift * random.uniform(0.85, 1.15, channels)
     values = values + noise * cycle(_DEVIATIONS, channels) * spread
+    if LAYERS[layer]["family"] == "recurrent":
+        values /= 4.0  # no gate saturates: what is dropped must show
     if LAYERS[layer]["family"] == "sample_norm":
         # One sample of small variance shows the epsilon.
         values[: count // shape[0] if count else 0] /= 64.0

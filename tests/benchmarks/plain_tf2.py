@@ -11,7 +11,7 @@ import tensorflow as tf
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
-RATE = 0.0625
+RATE = 1.0
 
 
 def snapshot(layer):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-RATE = 0.0625
+RATE = 1.0
 
 
 def snapshot(layer):
