@@ -143,12 +143,12 @@ def make_cell(chosen: Mapping[str, str]) -> Cell:
 def parse_id(text: str) -> Cell:
     """The cell that an id names; the order of its parts and defaults that are spelt out do not matter.
 
-    Raises UsageError for an unknown layer, axis or value.
+    Raises UsageError for an unknown layer, axis or value, and for an axis with two values.
     """
     words = text.split()
     if not words:
         raise UsageError("a cell id is empty", "an id reads: batch_norm trainable=false training=true")
-    chosen = {}
+    chosen: dict[str, str] = {}
     if "=" not in words[0]:
         check_value("layer", words[0])
         chosen["layer"] = words.pop(0)
@@ -157,7 +157,11 @@ def parse_id(text: str) -> Cell:
         if not separator:
             raise UsageError(f"{word!r} in the cell id {text!r} is not of the form axis=value")
         check_value(axis, value)
-        chosen[axis] = value
+        if chosen.setdefault(axis, value) != value:
+            raise UsageError(
+                f"the cell id {text!r} says both {axis}={chosen[axis]} and {axis}={value}",
+                "a cell has one value of every axis",
+            )
     return make_cell(chosen)
 
 

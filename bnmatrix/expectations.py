@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnmatrix.matrix import CellResult, ExpectationResult, Matrix, TargetMatrix
-from bnmatrix.scenario import Expectation, Scenario, matches
+from bnmatrix.scenario import Expectation, Scenario, is_number, matches
 from bnmatrix.target import FAMILIES
 
 RELATIVE = 1e-6
@@ -47,16 +47,8 @@ def _is(cell: CellResult, fact: str, words: Sequence[str]) -> bool:
         return cell.outcome in words
     interval = cell.interval(fact)
     if interval is not None:
-        return any(_is_number(word) and interval[0] <= float(word) <= interval[1] for word in words)
+        return any(is_number(word) and interval[0] <= float(word) <= interval[1] for word in words)
     return fact in cell.facts and str(cell.facts[fact]) in words
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _reads(cell: CellResult, slot: str, numbers: Sequence[float]) -> bool:

@@ -43,3 +43,51 @@ FACTS: dict[str, str] = {
 }
 
 SLOT_VALUES = ("updated", "unchanged", "absent")
+
+_YES_NO = ("yes", "no")
+
+SLOTS = (
+    "gamma",
+    "beta",
+    "moving_mean",
+    "moving_variance",
+    "num_batches_tracked",
+    "kernel",
+    "recurrent_kernel",
+    "bias",
+    "output_kernel",
+    "output_bias",
+    "power_iteration_vector",
+    "magnitude",
+    "direction",
+    "seed_state",
+)
+"""The facts that tell of a slot."""
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "outcome": ("ok", "raised", "unavailable", "crashed", "timed_out", "skipped"),
+    **dict.fromkeys(SLOTS, SLOT_VALUES),
+    "normalised_by": ("batch", "moving", "sample", "neither", "not_applicable"),
+    "input_gradient": (
+        "through_batch_statistics", "through_sample_statistics", "through_kernel", "elementwise",
+        "statistics_held_constant", "zero", "none", "other",
+    ),
+    "variance_estimator": ("biased", "unbiased", "unbiased_twice", "other"),
+    "stochastic": _YES_NO,
+    "dropped_unit": ("element", "channel"),
+    "expected_output": ("kept", "shifted"),
+    "inference_output": _YES_NO,
+}  # fmt: skip
+"""The values of the facts that are words; every one of them may also be `undecided` or `unstable`."""
+
+NUMBERS = (
+    "update_rate",
+    "next_update_rate",
+    "updates_per_step",
+    "epsilon",
+    "output_scale",
+    "trainable_weights",
+    "non_trainable_weights",
+    "regularisation_losses",
+)
+"""The facts that are numbers (or a word: `other`, `undecided`, `unstable`)."""

@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 
-from bnmatrix.errors import UsageError
+from bnmatrix.axes import check_value, make_cell
+from bnmatrix.errors import UsageError, unknown
 
 SCHEMA_VERSION = 1
+
+OUTCOMES = ("ok", "raised", "unavailable", "crashed", "timed_out", "skipped")
 
 Value = str | int | float
 """What a fact says: a word, an integer, yes/no, or a number (whose interval lies in `measured`)."""
@@ -104,17 +107,67 @@ def load(path: Path) -> Matrix:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    hint = f"{path} must be what `bnmatrix run --format json --output FILE` wrote"
     try:
         version = msgspec.json.decode(data, type=dict[str, Any]).get("schema_version")
-        if version != SCHEMA_VERSION:
+        if isinstance(version, int) and version != SCHEMA_VERSION:
             raise UsageError(
                 f"{path} has schema version {version}, this bnmatrix reads {SCHEMA_VERSION}",
                 "read it with the bnmatrix that wrote it, or measure again",
             )
-        return msgspec.json.decode(data, type=Matrix)
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"{path} is not a saved matrix: {error}", hint) from error
+        matrix = msgspec.json.decode(data, type=Matrix)
+        targets = [
+            _checked(target, f"targets[{number}].cells") for number, target in enumerate(matrix.targets)
+        ]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _Malformed) as error:
+        raise UsageError(
+            f"{path} is not a saved matrix: {error}",
+            f"{path} must be what `bnmatrix run --format json --output FILE` wrote",
+        ) from error
+    return msgspec.structs.replace(matrix, targets=targets)
+
+
+class _Malformed(Exception):
+    """What the types of the structs do not tell. Says what and where."""
+
+
+class _Unstable(msgspec.Struct):
+    rate: float
+    values: Any
+
+
+class _Measured(msgspec.Struct):
+    """The part of `measured` that is read again."""
+
+    intervals: dict[str, Interval] = {}
+    unstable: dict[str, _Unstable] = {}
+
+
+def _checked(target: TargetMatrix, place: str) -> TargetMatrix:
+    """`target`, each cell checked and given the axes that it lacks."""
+    found: dict[str, CellResult] = {}
+    for number, cell in enumerate(target.cells):
+        try:
+            if cell.id in found:
+                raise _Malformed(f"the cell {cell.id!r} is there twice")
+            found[cell.id] = _checked_cell(cell)
+        except (_Malformed, UsageError, msgspec.ValidationError) as error:
+            raise _Malformed(f"{error} - at `$.{place}[{number}]`") from error
+    return msgspec.structs.replace(target, cells=list(found.values()))
+
+
+def _checked_cell(cell: CellResult) -> CellResult:
+    if cell.outcome not in OUTCOMES:
+        raise unknown("outcome", cell.outcome, OUTCOMES)
+    msgspec.convert(cell.measured, _Measured)
+    if "layer" not in cell.axes:
+        raise _Malformed("a cell without the axis `layer`")
+    for axis, value in cell.axes.items():
+        check_value(axis, value)
+    # A file that is older than an axis is at the default of it.
+    whole = make_cell(cell.axes)
+    if whole.id != cell.id:
+        raise _Malformed(f"the axes of the cell {cell.id!r} are those of {whole.id!r}")
+    return msgspec.structs.replace(cell, axes=whole.axes)
 
 
 def dump(matrix: object) -> bytes:

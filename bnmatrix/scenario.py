@@ -27,6 +27,7 @@ A scenario is TOML:
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,7 @@ import msgspec
 
 from bnmatrix.axes import AXES, Cell, check_value, is_sensible, make_cell
 from bnmatrix.errors import UsageError, unknown
-from bnmatrix.facts import FACTS
+from bnmatrix.facts import FACTS, NUMBERS, SLOTS, WORDS
 from bnmatrix.layers import layers
 from bnmatrix.target import FAMILIES, Family
 
@@ -48,6 +49,12 @@ else:
 
 Values = dict[str, tuple[str, ...]]
 """{axis: values}, as text."""
+
+PER_CHANNEL = ("gamma", "beta", "moving_mean", "moving_variance")
+OPTIONS = ("momentum", "epsilon", "rate", "units")
+CHANNELS = 4
+"""Of generated inputs."""
+SAYS_NOTHING = ("undecided", "unstable")
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -121,7 +128,7 @@ def load(path: Path) -> Scenario:
         raise UsageError(f"{path} is not UTF-8 text: {error.reason}") from error
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own error is one; so is a number of 5000 digits
         raise UsageError(f"{path} is not TOML: {error}") from error
     return _Reader(path, text).scenario(data)
 
@@ -154,7 +161,7 @@ class _Reader:
     def scenario(self, data: dict[str, Any]) -> Scenario:
         known = ("title", "question", "source", "frameworks", "product", "given", "expect")
         self.fields(data, known, "the scenario")
-        if "title" not in data or not data.get("product"):
+        if not data.get("title") or not data.get("product"):
             raise UsageError(f"{self.path}: a scenario needs a title and at least one [[product]]")
         return Scenario(
             name=self.path.stem,
@@ -184,7 +191,7 @@ class _Reader:
         if not isinstance(found, list):
             raise UsageError(f"{self.where('frameworks')}frameworks must be a list")
         for name in found:
-            if name not in FAMILIES:
+            if not isinstance(name, str) or name not in FAMILIES:
                 raise unknown("framework", str(name), list(FAMILIES), self.where(str(name)))
         return tuple(found)
 
@@ -202,7 +209,9 @@ class _Reader:
         return {axis: self.values(axis, found) for axis, found in data.items()}
 
     def values(self, axis: str, found: Any) -> tuple[str, ...]:
-        words = tuple(as_text(value) for value in (found if isinstance(found, list) else [found]))
+        words = as_words(found)
+        if not words:
+            raise UsageError(f"{self.where(axis)}{axis} needs at least one value")
         for word in words:
             check_value(axis, word, self.where(word))
         return words
@@ -210,26 +219,85 @@ class _Reader:
     def given(self, data: Any) -> Given:
         self.fields(data, Given, "[given]")
         try:
-            return msgspec.convert(data, Given)
+            given = msgspec.convert(data, Given)
         except msgspec.ValidationError as error:
             raise UsageError(f"{self.where('given')}[given]: {error}") from error
+        channels = CHANNELS
+        if given.input is not None:
+            channels = _rectangle(given.input, f"{self.where('input')}[given] input")[-1]
+        for slot, numbers in given.state.items():
+            if slot not in SLOTS:
+                raise unknown("slot", slot, SLOTS, self.where(slot))
+            size = len(numbers) if isinstance(numbers, list) else channels
+            if slot in PER_CHANNEL and size != channels:
+                raise UsageError(f"{self.where(slot)}{slot} has {size} values, the input {channels} channels")
+        for option in given.options:
+            if option not in OPTIONS:
+                raise unknown("option", option, OPTIONS, self.where(option))
+        return given
 
     def expectation(self, data: Any) -> Expectation:
         self.fields(data, Expectation, "[[expect]]")
         facts = self.fields(data.get("facts", {}), tuple(FACTS), "facts")
-        if not data.get("says") or not (facts or data.get("measured")):
+        measured = self.fields(data.get("measured", {}), SLOTS, "measured")
+        if not data.get("says") or not (facts or measured):
             raise UsageError(f"{self.where('expect')}an [[expect]] needs `says`, and `facts` or `measured`")
         return Expectation(
             says=self.text(data, "says"),
             where=self.selection(data.get("where", {}), "where"),
-            facts={
-                name: tuple(as_text(value) for value in (found if isinstance(found, list) else [found]))
-                for name, found in facts.items()
-            },
-            measured=msgspec.convert(data.get("measured", {}), dict[str, list[float]]),
+            facts={name: self.fact(name, found) for name, found in facts.items()},
+            measured={slot: self.numbers(slot, found) for slot, found in measured.items()},
             frameworks=self.frameworks(data),
             source=self.text(data, "source") or None,
         )
+
+    def fact(self, name: str, found: Any) -> tuple[str, ...]:
+        """The values that a fact may have, each one that it can have."""
+        words = as_words(found)
+        if not words:
+            raise UsageError(f"{self.where(name)}{name} needs at least one value")
+        for word in words:
+            if name in WORDS and word not in (*WORDS[name], *SAYS_NOTHING):
+                raise unknown(f"value of the fact {name}", word, WORDS[name], self.where(word))
+            if name in NUMBERS and not is_number(word) and word not in ("other", *SAYS_NOTHING):
+                raise UsageError(f"{self.where(word)}{name} is a number, not {word!r}")
+        return words
+
+    def numbers(self, slot: str, found: Any) -> list[float]:
+        """What a slot is to read, one finite number for each of its values."""
+        if isinstance(found, list) and found and all(is_finite(each) for each in found):
+            return [float(each) for each in found]
+        raise UsageError(f"{self.where(slot)}{slot} must be a list of numbers")
+
+
+def _rectangle(found: Any, what: str) -> tuple[int, ...]:
+    """The shape of nested lists of finite numbers. Raises UsageError where it has none."""
+    if not isinstance(found, list):
+        if not is_finite(found):
+            raise UsageError(f"{what} holds {found!r}, which is no finite number")
+        return ()
+    shapes = {_rectangle(each, what) for each in found}
+    if len(shapes) != 1:
+        raise UsageError(f"{what} must be lists of equal length, and not empty")
+    return (len(found), *shapes.pop())
+
+
+def is_finite(value: object) -> bool:
+    """Whether a TOML value is a number other than inf and nan."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_number(word: str) -> bool:
+    """Whether a word reads as a finite number."""
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
+def as_words(found: Any) -> tuple[str, ...]:
+    """A TOML value, or a list of them, as texts."""
+    return tuple(as_text(value) for value in (found if isinstance(found, list) else [found]))
 
 
 def as_text(value: object) -> str:

@@ -169,9 +169,11 @@ def check_installed(target: Target) -> None:
 
 
 def how_to_install(target: Target, missing: list[str]) -> str:
-    """The command that brings the `missing` modules."""
-    extra = target.backend if target.backend in ("torch", "tensorflow") else target.family.extra
-    return f"pip install {' '.join(missing)}    (or: pip install 'bnmatrix[{extra}]')"
+    """The command that brings the `missing` modules; the extra too, where it brings all of them."""
+    command = f"pip install {' '.join(missing)}"
+    if not set(missing) <= set(target.family.packages):
+        return command
+    return f"{command}    (or: pip install 'bnmatrix[{target.family.extra}]')"
 
 
 def installed() -> list[Target]:

@@ -18,6 +18,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from bnmatrix.cli import streams
 from bnmatrix.errors import BnmatrixError, Exit
 
 
@@ -31,8 +32,6 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    from bnmatrix.cli import streams
-
     streams.prepare()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored

@@ -46,11 +46,11 @@ def diff(
     from bnmatrix.measurement import Options, is_complete
 
     check_format(format)
-    check_writable(output)
+    path = check_writable(output)
     selection = select(layer, scenario, axis, cell, device)
     matrix = both(old, new, selection, Options(seed, jobs, timeout, device), quiet, verbose)
     result = compare(matrix.targets[0], matrix.targets[1], __version__)
-    write(result, format, output, expand)
+    write(result, format, path, expand)
     if not is_complete(matrix):
         say_incomplete(matrix)
     if result.changes:

@@ -6,7 +6,6 @@ Completions import what they need when a shell asks for them, never for `--help`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -115,17 +114,35 @@ Format = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--output", metavar="FILE", help="Write the results to FILE in place of stdout."),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The first seed.")]
+Seed = Annotated[
+    int,
+    # Frameworks take 32 bits, and the last observations of a cell count a few further.
+    typer.Option("--seed", metavar="N", min=0, max=2**32 - 10, help="The first seed."),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
         "--jobs", metavar="N", min=1, help="How many probes run at a time. Without it: as many as fit."
     ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds a cell may take.")]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86400:
+        raise typer.BadParameter(f"{text!r} is not a number of seconds from 0.1 to 86400 (a day).")
+    return seconds
+
+
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="S", parser=_seconds, help="Seconds a cell may take.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Results and errors only, no progress.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Say more on stderr; tracebacks of internal errors.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -22,19 +24,26 @@ def check_format(name: str) -> None:
         raise unknown("format", name, FORMATS)
 
 
-def check_writable(path: Path | None) -> None:
-    """Raise UsageError now, before anything is measured, if `path` cannot be written then."""
-    if path is None or _is_special(path):
-        return
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a directory", "name a file")
+def check_writable(name: str | None) -> Path | None:
+    """The file called `name`. Raises UsageError now, before anything is measured, if it cannot be written then."""
+    if name is None:
+        return None
+    if not name:
+        raise UsageError("--output is empty", "name a file, or leave it out for stdout")
+    path = Path(name)
     try:
-        with tempfile.TemporaryFile(dir=_beside(path)):
-            pass
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied")
+        if name.endswith(os.sep) or path.is_dir():
+            raise UsageError(f"cannot write {name}: it is a directory", "name a file")
+        with contextlib.suppress(FileNotFoundError):
+            path.stat()  # tells of a name that is too long
+        if not _is_special(path):
+            with tempfile.TemporaryFile(dir=_beside(path)):
+                pass
+            if path.exists() and not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write {name}: {error.strerror}") from error
+    return path
 
 
 def write(result: Matrix | Diff, form: str, path: Path | None, expand: bool) -> None:
@@ -84,7 +93,7 @@ def _to_file(path: Path, text: str) -> None:
             path.write_bytes(data)
             return
         real = Path(os.path.realpath(path))
-        handle, temporary = tempfile.mkstemp(dir=_beside(path), prefix=f".{real.name}.")
+        handle, temporary = tempfile.mkstemp(dir=real.parent, prefix=".bnmatrix-")
         try:
             with open(handle, "wb") as file:
                 file.write(data)

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
+
+NARROW = 80
+"""Terminals below this width have no room for the bar."""
 
 EVERY = 10.0
 """Seconds between lines."""
@@ -54,18 +58,19 @@ class Reporter:
         if self.bar is None:
             # The first report comes when the probes have been started, so this costs them nothing.
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-            self.bar = Progress(
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("cells"),
-                TimeElapsedColumn(),
-                TextColumn("{task.description}", markup=False),
-                console=Console(stderr=True),
-                transient=True,
-            )
+            self.bar = progress_bar(Console(stderr=True))
             self.task = self.bar.add_task(text, total=total)
             self.bar.start()
         assert self.task is not None
         self.bar.update(self.task, completed=done, description=text)
+
+
+def progress_bar(console: Console) -> Progress:
+    """Bar, counter, time and a note; counter and time alone where the terminal is narrow."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    counter = (MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn())
+    note = TextColumn("{task.description}", markup=False)
+    parts = counter if console.width < NARROW else (BarColumn(), *counter, note)
+    return Progress(*parts, console=console, transient=True)

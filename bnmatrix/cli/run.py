@@ -34,7 +34,7 @@ def run(
     from bnmatrix.measurement import Options, is_complete
 
     check_format(format)
-    check_writable(output)
+    path = check_writable(output)
     selection = select(layer, scenario, axis, cell, device)
     found, notes = targets(framework, selection)
     work = tasks(found, selection, named=bool(framework))
@@ -42,7 +42,7 @@ def run(
         note(text, quiet)
     matrix = measured([task.plan for task in work], Options(seed, jobs, timeout, device), quiet, verbose)
     matrix = check(work, matrix)
-    write(matrix, format, output, expand)
+    write(matrix, format, path, expand)
     if not is_complete(matrix):
         say_incomplete(matrix)
     if any(result.answer == "contradicted" for result in matrix.expectations):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bnmatrix.axes import AXES, Cell, check_value, parse_id
+from bnmatrix.axes import AXES, COMPILING, Cell, check_value, parse_id
 from bnmatrix.errors import NothingSelectedError, UsageError
 from bnmatrix.layers import layers
 from bnmatrix.measurement import Plan
@@ -123,11 +123,20 @@ def tasks(found: Sequence[Target], selection: Selection, named: bool) -> list[Ta
             if scenario.given is not None and apart:
                 made.append(Task(Plan(target, apart, scenario.given), (scenario,)))
     if not made:
-        raise NothingSelectedError(
-            "no cell is selected",
-            "under fit, train_on_batch, evaluate and predict only training=default exists",
-        )
+        raise nothing_selected(found, selection)
     return made
+
+
+def nothing_selected(found: Sequence[Target], selection: Selection) -> NothingSelectedError:
+    """The error for a selection that is empty for all of the targets `found`, saying why it is."""
+    names = ", ".join(target.text for target in found)
+    with_default = replace(selection, overrides={**selection.overrides, "training": ("default",)})
+    others = [cell for target in found for cell in cells_of(with_default, target.family, selection.scenarios)]
+    if others and all(cell.axes["execution"] in COMPILING for cell in others):
+        hint = f"under {', '.join(COMPILING)} only training=default exists"
+    else:
+        hint = "the framework or the layer does not have what is asked for, or the scenario excludes it"
+    return NothingSelectedError(f"no cell of {names} is selected", hint)
 
 
 def cells_of(selection: Selection, family: Family, scenarios: Sequence[Scenario]) -> tuple[Cell, ...]:
@@ -142,5 +151,7 @@ def cells_of(selection: Selection, family: Family, scenarios: Sequence[Scenario]
 
 def counts(plans: Sequence[Plan]) -> str:
     """`40 cells of tf2, 24 of torch`"""
-    first, *rest = [f"{len(plan.cells)} {{}}of {plan.target.text}" for plan in plans]
-    return ", ".join([first.format("cells "), *(one.format("") for one in rest)])
+    first, *rest = plans
+    noun = "cell" if len(first.cells) == 1 else "cells"
+    parts = [f"{len(first.cells)} {noun} of {first.target.text}"]
+    return ", ".join([*parts, *(f"{len(plan.cells)} of {plan.target.text}" for plan in rest)])

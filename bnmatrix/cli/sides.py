@@ -9,7 +9,7 @@ import msgspec
 from bnmatrix import __version__
 from bnmatrix.axes import Cell, parse_id
 from bnmatrix.cli.measuring import measured
-from bnmatrix.cli.selection import Selection, cells_of
+from bnmatrix.cli.selection import Selection, cells_of, nothing_selected
 from bnmatrix.errors import NothingSelectedError, UsageError
 from bnmatrix.laws import defaults, laws
 from bnmatrix.matrix import SCHEMA_VERSION, Matrix, TargetMatrix, load
@@ -37,7 +37,7 @@ def both(old: str, new: str, selection: Selection, options: Options, quiet: bool
             check_installed(side)
             cells = _cells(selection, side, saved)
             if not cells:
-                raise NothingSelectedError(f"no cell of {side.text} is selected")
+                raise nothing_selected([side], selection)
             plans.append(Plan(side, cells))
     fresh = iter(measured(plans, options, quiet, verbose).targets if plans else ())
     targets = [next(fresh) if isinstance(side, Target) else _cut(side, selection) for side in sides]

@@ -23,7 +23,7 @@ SIGMAS = 5.0
 
 @dataclass(frozen=True)
 class Dropping:
-    """Which elements were kept, and what became of those. `doubtful`: dropped, or kept at the very same value."""
+    """Which elements were kept, and what became of those. `doubtful`: dropped, or kept at that very value."""
 
     kept: Array
     doubtful: Array

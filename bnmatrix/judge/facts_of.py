@@ -77,7 +77,7 @@ def dtype_of(observation: Observation, slot: str) -> str:
 
 
 def precisions(axes: Mapping[str, str], made: Pass) -> list[str]:
-    """The dtypes the output may have been computed in, finest first: its own, the cell's, and float32 within float64.
+    """The dtypes the output may have been computed in, finest first: its own, the cell's, float32 below that.
 
     A closed form that holds in the finer one needs no more doubt; autocast and policies often compute finer
     than they are named, and some of what is called float64 is computed coarser. What the closed forms tell

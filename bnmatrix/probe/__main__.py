@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from types import ModuleType
-from typing import Any, BinaryIO, List, NoReturn, Optional
+from typing import Any, BinaryIO, List, NoReturn, Optional, Type
 
 PACKAGE = "_bnmatrix_probe"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -71,12 +71,17 @@ def main(arguments: List[str]) -> None:
             {
                 "type": "failed",
                 "protocol": protocol.VERSION,
-                "reason": "%s: %s" % (type(error).__name__, error),
+                "reason": reason_of(error, adapters.Unavailable),
                 "missing": error.name if isinstance(error, ImportError) and is_missing(error.name) else None,
                 "absent_device": device if isinstance(error, adapters.Unavailable) else None,
             },
         )
         raise  # the traceback goes to stderr, which is shown on demand
+
+
+def reason_of(error: Exception, unavailable: Type[Exception]) -> str:
+    """What went wrong, in a line; what an adapter says itself needs no type beside it."""
+    return str(error) if isinstance(error, unavailable) else "%s: %s" % (type(error).__name__, error)
 
 
 def is_missing(module: Optional[str]) -> bool:

@@ -258,4 +258,4 @@ class Supervisor:
     ) -> _DidNotStart:
         guest = self.line.guest
         output = process.printed() if process is not None else ""
-        return _DidNotStart(ProbeFailed(guest, kind, f"{guest.target}: {message}", hint, what, output))
+        return _DidNotStart(ProbeFailed(guest, kind, message, hint, what, output))
