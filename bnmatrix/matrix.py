@@ -144,18 +144,23 @@ class _Measured(msgspec.Struct):
 
 def _checked(target: TargetMatrix, place: str) -> TargetMatrix:
     """`target`, each cell checked and given the axes that it lacks."""
-    found: dict[str, CellResult] = {}
-    for number, cell in enumerate(target.cells):
-        try:
-            if cell.id in found:
-                raise _Malformed(f"the cell {cell.id!r} is there twice")
-            found[cell.id] = _checked_cell(cell)
-        except (_Malformed, UsageError, msgspec.ValidationError) as error:
-            raise _Malformed(f"{error} - at `$.{place}[{number}]`") from error
-    return msgspec.structs.replace(target, cells=list(found.values()))
+    cells = [_checked_cell(cell, f"{place}[{number}]") for number, cell in enumerate(target.cells)]
+    found: set[str] = set()
+    for cell in cells:
+        if cell.id in found:
+            raise _Malformed(f"the cell {cell.id!r} is there twice - in `$.{place}`")
+        found.add(cell.id)
+    return msgspec.structs.replace(target, cells=cells)
 
 
-def _checked_cell(cell: CellResult) -> CellResult:
+def _checked_cell(cell: CellResult, place: str) -> CellResult:
+    try:
+        return _whole(cell)
+    except (_Malformed, UsageError, msgspec.ValidationError) as error:
+        raise _Malformed(f"{error} - at `$.{place}`") from error
+
+
+def _whole(cell: CellResult) -> CellResult:
     if cell.outcome not in OUTCOMES:
         raise unknown("outcome", cell.outcome, OUTCOMES)
     msgspec.convert(cell.measured, _Measured)

@@ -52,6 +52,16 @@ def test_two_cells_of_one_id_are_one(axes: dict[str, str]) -> None:
         ("batch_norm rank=7", "unknown value of axis rank '7'", "known: 2, 3, 4, 5"),
         ("batch_norm true", "'true' in the cell id 'batch_norm true' is not of the form axis=value", None),
         ("", "a cell id is empty", "an id reads"),
+        (
+            "batch_norm rank=2 rank=4",
+            "the cell id 'batch_norm rank=2 rank=4' says both rank=2 and rank=4",
+            "one value",
+        ),
+        (
+            "batch_norm layer=dense",
+            "the cell id 'batch_norm layer=dense' says both layer=batch_norm and layer=dense",
+            "one value",
+        ),
     ],
 )
 def test_a_mistake_names_the_nearest_word(text: str, message: str, hint: str | None) -> None:

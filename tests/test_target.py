@@ -50,8 +50,19 @@ def test_a_version_is_understood_and_not_here_yet() -> None:
     assert (caught.value.hint or "").endswith(": tf2")
 
 
-def test_a_target_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="no module torch") as caught:
-        check_installed(parse("torch"))
-    assert "pip install torch" in (caught.value.hint or "")
+@pytest.mark.parametrize(
+    ("text", "missing", "hint"),
+    [
+        ("torch", {"torch"}, "pip install torch    (or: pip install 'bnmatrix[torch]')"),
+        ("tf1", {"tf_keras"}, "pip install tf_keras    (or: pip install 'bnmatrix[tf1]')"),
+        ("keras[jax]", {"jax"}, "pip install jax"),
+        ("keras[jax]", {"keras", "jax"}, "pip install keras jax"),
+    ],
+)
+def test_a_target_that_is_not_installed_says_how_to_install_it(
+    text: str, missing: set[str], hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in missing else name)
+    with pytest.raises(UsageError, match="no module") as caught:
+        check_installed(parse(text))
+    assert caught.value.hint == hint

@@ -25,7 +25,7 @@ def check_format(name: str) -> None:
 
 
 def check_writable(name: str | None) -> Path | None:
-    """The file called `name`. Raises UsageError now, before anything is measured, if it cannot be written then."""
+    """The file `name`. Raises UsageError now, before anything is measured, if it cannot be written then."""
     if name is None:
         return None
     if not name:

@@ -1,7 +1,7 @@
 """The standard streams, so that whatever becomes of them costs no result and shows no traceback.
 
     stdin, stdout or stderr closed      /dev/null stands in: nothing else may get their numbers
-    who read stdout went away           the rest goes nowhere; the command ends with the code it would have had
+    who read stdout went away           the rest goes nowhere; the exit code is what it would have been
     stdout cannot be written            UsageError, once
     stderr cannot be written            the rest goes nowhere
 
@@ -23,21 +23,19 @@ if TYPE_CHECKING:
 
 def prepare() -> None:
     """Put streams of this kind in the place of `sys.stdout` and `sys.stderr`."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest number that is free
+        pass
+    os.close(number)
     sys.stdout = _text(_Standard(1, "stdout"), sys.stdout)
     sys.stderr = _text(_Standard(2, None), sys.stderr)
 
 
 class _Standard(io.FileIO):
-    """A standard stream by its number. `name_if_needed`: what to call it; None where it may be lost silently."""
+    """A standard stream by its number. `called`: its name in an error; None where it may be lost silently."""
 
-    def __init__(self, number: int, name_if_needed: str | None) -> None:
+    def __init__(self, number: int, called: str | None) -> None:
         super().__init__(number, "w", closefd=False)
-        self._name_if_needed = name_if_needed
+        self._called = called
         self._is_lost = False
 
     def write(self, data: ReadableBuffer, /) -> int:
@@ -48,18 +46,20 @@ class _Standard(io.FileIO):
             return super().write(data)
         except OSError as error:
             self._is_lost = True
-            if self._name_if_needed and not isinstance(error, BrokenPipeError):
-                raise UsageError(f"cannot write to {self._name_if_needed}: {error.strerror}") from error
+            if self._called and not isinstance(error, BrokenPipeError):
+                raise UsageError(f"cannot write to {self._called}: {error.strerror}") from error
             return size
 
 
 def _text(raw: io.RawIOBase, like: TextIO | None) -> io.TextIOWrapper:
     """A text stream over `raw` that is as `like` in all else; None is that of a closed stream."""
-    is_text = isinstance(like, io.TextIOWrapper)
+    buffer = io.BufferedWriter(raw)
+    if not isinstance(like, io.TextIOWrapper):
+        return io.TextIOWrapper(buffer, "utf-8", "backslashreplace")
     return io.TextIOWrapper(
-        io.BufferedWriter(raw),
-        encoding=like.encoding if is_text else "utf-8",
-        errors=like.errors if is_text else "backslashreplace",
-        line_buffering=like.line_buffering if is_text else False,
-        write_through=like.write_through if is_text else False,
+        buffer,
+        like.encoding,
+        like.errors,
+        line_buffering=bool(like.line_buffering),
+        write_through=bool(like.write_through),
     )

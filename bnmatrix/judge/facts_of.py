@@ -17,7 +17,7 @@ from bnmatrix.judge.closed_forms import Array
 from bnmatrix.judge.normalisation import Step
 from bnmatrix.judge.numbers import Reading
 from bnmatrix.judge.precision import tolerance, unit
-from bnmatrix.judge.state import State, moments, moved, statistics_facts
+from bnmatrix.judge.state import State, moments, slot_facts, statistics_facts
 from bnmatrix.layers import Layer
 from bnmatrix.runner.messages import Observation, Pass
 
@@ -46,13 +46,10 @@ def judge(observation: Observation, layer: Layer, axes: Mapping[str, str]) -> Ju
         found["exception"] = Reading(observation.exception.type)
     states = {name: _floats(state) for name, state in observation.states.items()}
     if "start" in states and "first" in states:
-        names = [*layer.slots, *(slot for slot in observation.slots if slot not in layer.slots)]
-        found.update(
-            {
-                slot: moved(states["start"], states["first"], slot, dtype_of(observation, slot))
-                for slot in names
-            }
-        )
+        slots = observation.slots
+        names = [*layer.slots, *(slot for slot in slots if slot not in layer.slots)]
+        trained = [slot for slot in slots if slots[slot].trainable]
+        found.update(slot_facts(states["start"], states["first"], names, trained))
     first = observation.passes.get("first")
     if first is not None and first.output is not None:
         found.update(_of_output(observation, layer, axes, states, first))
@@ -69,11 +66,6 @@ def judge(observation: Observation, layer: Layer, axes: Mapping[str, str]) -> Ju
     if observation.outcome == "ok" or observation.warnings:
         found["warnings"] = Reading(_warnings(observation))
     return Judgement(found, _readings(observation, states))
-
-
-def dtype_of(observation: Observation, slot: str) -> str:
-    """The dtype that a slot is stored in."""
-    return observation.slots[slot].dtype if slot in observation.slots else ""
 
 
 def precisions(axes: Mapping[str, str], made: Pass) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnmatrix.judge.numbers import UNDECIDED, Interval, Reading, around, meet, number
-from bnmatrix.judge.precision import update_tolerance
+from bnmatrix.judge.precision import ZERO_GRADIENT, update_tolerance
 
 Array: TypeAlias = NDArray[np.float64]
 State: TypeAlias = Mapping[str, Array]
@@ -20,25 +20,29 @@ ESTIMATOR_MARGIN = 0.01
 """Estimators lie 20 % apart at 6 values a channel; one is recognised within 1 %."""
 
 
-MOVED_BY_ROUNDING = {name: update_tolerance(name) for name in ("float32", "float64")}
-"""The change, relative to the largest number of a slot, that may be rounding alone."""
-
-
-def moved(before: State, after: State, slot: str, dtype: str) -> Reading:
-    """`updated` if the slot changed, `unchanged` if it did not, `absent` if there is no such slot.
-
-    A gradient that is zero but for rounding (of a key's bias in attention) may move a slot of float32 or
-    float64 by some units of its last place: that counts as `unchanged`. In any other `dtype` every bit
-    counts.
-    """
+def moved(before: State, after: State, slot: str, rounding: float = 0.0) -> Reading:
+    """`updated` if the slot changed by more than `rounding`, else `unchanged`; `absent` if there is none."""
     if slot not in before:
         return Reading("absent")
     if slot not in after:
         return UNDECIDED
     one, other = before[slot], after[slot]
-    rounding = MOVED_BY_ROUNDING.get(dtype, 0.0) * float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
     same = one.shape == other.shape and np.allclose(one, other, rtol=0.0, atol=rounding, equal_nan=True)
     return Reading("unchanged" if same else "updated")
+
+
+def slot_facts(
+    before: State, after: State, slots: Iterable[str], trained: Container[str]
+) -> dict[str, Reading]:
+    """`moved` for every slot; `trained` are those that the gradient step may go over.
+
+    A gradient that is zero by nature (of the bias of attention's keys) comes out as rounding noise: in the
+    trained slots a change that is small beside the step's largest is that noise. Elsewhere every bit counts.
+    """
+    changes = [np.abs(after[slot] - before[slot]) for slot in before if slot in after]
+    largest = max((float(each[np.isfinite(each)].max(initial=0.0)) for each in changes), default=0.0)
+    noise = ZERO_GRADIENT * largest
+    return {slot: moved(before, after, slot, noise if slot in trained else 0.0) for slot in slots}
 
 
 def share(before: State, after: State, batch_mean: Array, error: float) -> Interval | None:

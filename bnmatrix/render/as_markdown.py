@@ -20,12 +20,12 @@ def text(result: Matrix | Diff) -> str:
 
 
 def _run(matrix: Matrix) -> Iterable[str]:
+    yield from _side_by_side([(target.target, target) for target in matrix.targets])
     for target in matrix.targets:
         given = f", numbers of {target.given_by}" if target.given_by else ""
         yield from (f"## {target.target}{given}", "", ", ".join(wording.versions(target)), "")
         for layer, cells in by_layer(target.cells).items():
             yield from _layer(target, layer, fold(cells, with_followers=True))
-    yield from _side_by_side([(target.target, target) for target in matrix.targets])
     if matrix.expectations:
         yield from ("## Expectations", "")
         yield from _table(
@@ -49,9 +49,13 @@ def _layer(target: TargetMatrix, layer: str, folded: Folded) -> Iterable[str]:
         yield from (_not_ok(folded.only), "")
         return
     laws = [law for law in target.laws if law.layer == layer]
-    for who, facts in wording.answer(laws):
+    for who, decided in wording.answer(laws):
         decides = "decides" if who.endswith("alone") else "decide"
-        yield f"- {who} {decides} {wording.enumerated([f'`{fact}`' for fact in facts])}"
+        parts = [
+            f"{wording.enumerated([f'`{fact}`' for fact in facts])} {where}".strip()
+            for facts, where in decided
+        ]
+        yield f"- {who} {decides} {'; '.join(parts)}"
     rows = []
     for block in folded.blocks:
         where = wording.or_else(wording.context(when) for when in block.where)
@@ -67,6 +71,8 @@ def _layer(target: TargetMatrix, layer: str, folded: Folded) -> Iterable[str]:
     if acts := wording.default_acts([default for default in target.defaults if default.layer == layer]):
         yield f"- training not given {acts}"
     yield from (f"- {wording.beneath(fact)}" for fact in folded.beneath if not fact.follows)
+    if folded.fixed:
+        yield f"- all at {wording.condition({axis: [value] for axis, value in folded.fixed.items()})}"
     if folded.alike:
         yield f"- folded: {'; '.join(wording.folded(folded.alike))}"
     yield ""
@@ -111,13 +117,16 @@ def _diff(diff: Diff) -> Iterable[str]:
     if found := wording.beyond_conventions(diff):
         yield from ("### What changed", "")
         rows = []
-        for conditions in wording.by_cells(found):
+        for conditions in wording.by_cells([entry for entry in found if not wording.one_sided(entry)]):
             where = wording.condition(conditions[0].when) or "wherever it was compared"
             rows += [
                 [_plain(where), facts, _entry(old), _entry(new), str(len(conditions[0].ids))]
                 for facts, old, new in wording.by_change(conditions)
             ]
-        yield from _table(["where", "fact", "old", "new", "cells"], rows)
+        if rows:
+            yield from _table(["where", "fact", "old", "new", "cells"], rows)
+        yield from (f"- {each}" for each in wording.only_one_has(diff, filter(wording.one_sided, found)))
+        yield ""
     for layer in dict.fromkeys(law.layer for law in diff.laws):
         sides = [
             (f"{side} {name}", [law for law in diff.laws if law.side == side and law.layer == layer])

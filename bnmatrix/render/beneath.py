@@ -60,11 +60,13 @@ class Beneath:
     """A fact told in words: each value with the conditions under which it holds; none where it always does.
 
     `follows` names the column that decides it, if one does: the conditions are then that column's values.
+    `only_in` names the executions whose cells have the fact, unless all have it.
     """
 
     fact: str
     values: list[tuple[Value, list[When]]]
     follows: str | None = None
+    only_in: tuple[str, ...] = ()
 
 
 def follows(cells: Sequence[CellResult], fact: str) -> str | None:
@@ -130,9 +132,34 @@ def beneath(cells: Sequence[CellResult], columns: set[str]) -> tuple[list[Beneat
             by_leader: list[tuple[Value, list[When]]] = [
                 (value, [{leader: [str(by)]}]) for by, value in pairs.items()
             ]
-            told.append(Beneath(fact, by_leader + [pair for pair in conditions if pair[0] == "none"], leader))
+            none = [pair for pair in conditions if pair[0] == "none"]
+            told.append(Beneath(fact, by_leader + none, leader, _only_in(having, cells)))
         elif sum(len(where) for _, where in conditions) > MOST_CONDITIONS:
             untold.append(fact)
         else:
             told.append(Beneath(fact, conditions))
     return told, untold
+
+
+def _only_in(having: Sequence[CellResult], cells: Sequence[CellResult]) -> tuple[str, ...]:
+    """The executions of the cells `having` a fact; none where these are all that ran."""
+    those = dict.fromkeys(cell.axes["execution"] for cell in having)
+    ran = {cell.axes["execution"] for cell in cells if cell.outcome == "ok"}
+    return tuple(those) if ran > those.keys() else ()
+
+
+def depending(
+    cells: Sequence[CellResult], axis: str, values: Sequence[str], facts: Sequence[str]
+) -> list[str]:
+    """Those of `facts` that differ between cells of these `values` of `axis`, all else being equal."""
+    others = [other for other in (*ROW_AXES, *varied(cells)) if other != axis]
+    first: dict[tuple[str, ...], Value] = {}
+    found = set()
+    for cell in cells:
+        if cell.axes[axis] in values and cell.outcome == "ok":
+            for fact in facts:
+                if fact in cell.facts:
+                    key = (fact, *(cell.axes[other] for other in others))
+                    if first.setdefault(key, cell.facts[fact]) != cell.facts[fact]:
+                        found.add(fact)
+    return [fact for fact in facts if fact in found]

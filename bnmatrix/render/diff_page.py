@@ -111,7 +111,13 @@ def changes(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
             text = Text(f"{wording.enumerated(facts)} in {wording.cells(count)}: --expand lists them")
             lines += indented(text, sheet.width, INDENT)
             continue
-        for conditions in wording.by_cells(own):
+        both_have = [condition for condition in own if not wording.one_sided(condition)]
+        for conditions in wording.by_cells(both_have):
+            lines += _change(conditions, sheet, expand)
+        apart = [condition for condition in own if wording.one_sided(condition)]
+        for only in wording.only_one_has(diff, apart):
+            lines += indented(Text(only), sheet.width, INDENT, INDENT)
+        for conditions in wording.by_cells(apart if expand else []):
             lines += _change(conditions, sheet, expand)
     return lines
 

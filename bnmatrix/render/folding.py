@@ -20,7 +20,17 @@ from bnmatrix.axes import AXES, default_of
 from bnmatrix.conditions import When, boxes
 from bnmatrix.facts import FACTS, SLOT_VALUES
 from bnmatrix.matrix import CellResult, Value
-from bnmatrix.render.beneath import EXPECTED, FOLLOWERS, MODES, ROW_AXES, Beneath, beneath, follows, varied
+from bnmatrix.render.beneath import (
+    EXPECTED,
+    FOLLOWERS,
+    MODES,
+    ROW_AXES,
+    Beneath,
+    beneath,
+    depending,
+    follows,
+    varied,
+)
 
 MISSING = ""
 """The entry of a fact that a cell does not have."""
@@ -62,10 +72,18 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """Values of an axis that make no difference to the table; `but_for`: facts beneath it that differ."""
+
+    axis: str
+    values: tuple[str, ...]
+    but_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Folded:
     """The folded table of one layer of one target.
 
-    alike:  {axis: groups of values that make no difference to the table}
     fixed:  {axis: value} where all cells have the same value, and not the default one
     untold: facts that would take too many words
     """
@@ -74,7 +92,7 @@ class Folded:
     columns: list[tuple[str, ...]]
     blocks: list[Block]
     beneath: list[Beneath]
-    alike: dict[str, list[list[str]]]
+    alike: list[Alike]
     fixed: dict[str, str]
     untold: list[str]
 
@@ -114,6 +132,7 @@ def fold(cells: Sequence[CellResult], with_followers: bool = False) -> Folded:
         for keys in alike.values()
     ]
     told, untold = beneath(cells, {fact for column in columns for fact in column})
+    in_words = [*(fact.fact for fact in told), *untold]
     return Folded(
         layer=cells[0].axes["layer"],
         columns=columns,
@@ -127,9 +146,11 @@ def fold(cells: Sequence[CellResult], with_followers: bool = False) -> Folded:
             and value != default_of(axis, cells[0].axes)
             and all(cell.axes[axis] == value for cell in cells)
         },
-        alike={
-            axis: groups for axis in axes if (groups := values_alike(axis, universe, list(alike.values())))
-        },
+        alike=[
+            Alike(axis, tuple(values), tuple(depending(cells, axis, values, in_words)))
+            for axis in axes
+            for values in values_alike(axis, universe, list(alike.values()))
+        ],
     )
 
 

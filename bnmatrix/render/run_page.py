@@ -35,19 +35,29 @@ def page(matrix: Matrix, expand: bool = False) -> View:
 
     def view(sheet: Sheet) -> list[Text]:
         lines: list[Text] = []
+        several = len(matrix.targets) > 1
+        if several:  # the answer first, with what its signs mean
+            lines += [*all_targets(matrix.targets, sheet), Text(), *side_by_side(matrix.targets, sheet)]
+            lines += [*key(matrix, sheet), Text()]
         for target in matrix.targets:
-            lines += [*title(target, sheet), Text()]
+            lines += title(target, sheet)
             for layer, cells in by_layer(target.cells).items():
                 laws = [law for law in target.laws if law.layer == layer]
                 lines += [*of_layer(target, layer, cells, laws, sheet, expand), Text()]
-        lines += side_by_side(matrix.targets, sheet)
         lines += expectations(matrix.expectations, sheet)
-        lines += key(matrix, sheet)
+        if not several:
+            lines += key(matrix, sheet)
         while lines and not lines[-1].plain:
             lines.pop()
         return lines
 
     return view
+
+
+def all_targets(targets: Sequence[TargetMatrix], sheet: Sheet) -> list[Text]:
+    """Who was measured, by name alone."""
+    names = dict.fromkeys(target.target for target in targets)
+    return separated([Text(name, STYLES["head"]) for name in names], sheet, sheet.width)
 
 
 def title(target: TargetMatrix, sheet: Sheet) -> list[Text]:
@@ -94,9 +104,12 @@ def _called(framework: str, layer: str, api: str) -> str:
 def answer(laws: Sequence[Law], sheet: Sheet) -> list[Text]:
     """What each flag decides: the question that most readers come with."""
     lines = []
-    for who, facts in wording.answer(laws):
+    for who, decided in wording.answer(laws):
         decide = "decides" if who.endswith("alone") else "decide"
-        text = Text(f"{who} {decide} ").append(wording.enumerated(facts), STYLES["head"])
+        text = Text(f"{who} {decide}")
+        for number, (facts, where) in enumerate(decided):
+            text.append("; " if number else " ").append(wording.enumerated(facts), STYLES["head"])
+            text.append(f" {where}" if where else "")
         lines += indented(text, sheet.width, hanging=INDENT)
     return lines
 
@@ -133,11 +146,7 @@ def beneath(
     ]
     for told_fact in follow:
         label = "gradient" if told_fact.fact == "input_gradient" else told_fact.fact
-        parts = [
-            f"{value} where {wording.where(conditions).replace('=', ' ')}"
-            for value, conditions in told_fact.values
-        ]
-        lines += labelled(label, separated(parts, sheet, width), sheet)
+        lines += labelled(label, separated(wording.following(told_fact), sheet, width), sheet)
     if facts := [wording.beneath(fact) for fact in folded.beneath if not fact.follows]:
         lines += labelled("facts", separated(facts, sheet, width), sheet)
     if folded.fixed:

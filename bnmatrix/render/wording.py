@@ -9,12 +9,15 @@ from bnmatrix.comparison import Condition, Diff, Side, SideLaw
 from bnmatrix.conditions import When
 from bnmatrix.matrix import Default, Law, TargetMatrix, Value
 from bnmatrix.render.beneath import EXPECTED, Beneath
+from bnmatrix.render.folding import Alike
 
 HEADLINE = ("normalised_by", "stochastic")
 """Facts whose laws come first; then what moves, in the order of the facts."""
 
 ASIDE = ("input_gradient", "inference_output")
 """Facts whose laws are told by `--expand` only: the table has them, or they follow from the others."""
+
+FLAGS = {"training", "trainable"}
 
 MOVES = ("updated", "batch", "through_batch_statistics", "yes")
 STAYS = ("unchanged", "moving", "elementwise", "no")
@@ -24,9 +27,9 @@ DOUBTFUL = ("undecided", "unstable")
 GLOSSARY = {
     "updated": "changed by one step",
     "unchanged": "not changed by it",
-    "batch": "normalised by this batch's own mean and variance",
+    "batch": "by this batch's statistics",
     "moving": "by the stored ones",
-    "sample": "normalised by each sample's own mean and variance",
+    "sample": "by each sample's statistics",
     "undecided": "the measurement does not tell",
     "unstable": "differs between identical runs",
 }
@@ -116,24 +119,43 @@ def told(laws: Iterable[Law | SideLaw], aside: bool = False) -> list[Told]:
     )
 
 
-def answer(laws: Sequence[Law]) -> list[tuple[str, list[str]]]:
-    """What each flag decides, from the laws that hold: [("trainable alone", ["gamma", "beta"]), ...]
+def answer(laws: Sequence[Law]) -> list[tuple[str, list[tuple[list[str], str]]]]:
+    """What each flag decides, from the laws that hold, and where if neither does elsewhere:
+
+        [("trainable alone", [(["gamma", "beta"], "(in call)")]), ...]
 
     A fact counts for a flag where any of its rules names it; a fact that neither decides is left out.
     """
     named: dict[str, set[str]] = {}
-    for law in laws:
-        if law.fact not in ASIDE:
-            words = set(law.rule.split()) & {"training", "trainable"}
-            named.setdefault(law.fact, set()).update(words)
+    places: dict[str, str] = {}
+    for fact in dict.fromkeys(law.fact for law in laws if law.fact not in ASIDE):
+        own = [law for law in laws if law.fact == fact]
+        naming = [law for law in own if set(law.rule.split()) & FLAGS]
+        named[fact] = {word for law in naming for word in law.rule.split()} & FLAGS
+        places[fact] = _places([law.when for law in naming]) if len(naming) < len(own) else ""
     kinds = {
         "training alone": {"training"},
         "trainable alone": {"trainable"},
         "training and trainable together": {"training", "trainable"},
     }
     order = sorted(named, key=lambda fact: fact not in HEADLINE)
-    found = [(kind, [fact for fact in order if named[fact] == words]) for kind, words in kinds.items()]
-    return [(kind, facts) for kind, facts in found if facts]
+    found = []
+    for kind, words in kinds.items():
+        by_place: dict[str, list[str]] = {}
+        for fact in order:
+            if named[fact] == words:
+                by_place.setdefault(places[fact], []).append(fact)
+        if by_place:
+            found.append((kind, [(facts, where) for where, facts in by_place.items()]))
+    return found
+
+
+def _places(conditions: Sequence[Mapping[str, Sequence[str]]]) -> str:
+    """Several conditions as the end of a sentence: `(in call and call_over_collection)`"""
+    if all(set(when) == {"execution"} for when in conditions):
+        executions = dict.fromkeys(name for when in conditions for name in when["execution"])
+        return place({"execution": list(executions)})
+    return " ".join(dict.fromkeys(place(when) for when in conditions if when))
 
 
 def default_acts(defaults: Sequence[Default]) -> str:
@@ -159,9 +181,25 @@ def beneath(fact: Beneath) -> str:
     return f"{fact.fact} {', '.join(parts)}"
 
 
-def folded(alike: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
-    """[`rank 2 = 4`, `execution call = graph`, `execution fit = train_on_batch`]"""
-    return [f"{axis} {' = '.join(group)}" for axis, groups in alike.items() for group in groups]
+def folded(alike: Iterable[Alike]) -> list[str]:
+    """[`rank 2 = 4 but for variance_estimator`, `execution call = graph`]"""
+    return [
+        f"{each.axis} {' = '.join(each.values)}"
+        + (f" but for {enumerated(each.but_for)}" if each.but_for else "")
+        for each in alike
+    ]
+
+
+def following(fact: Beneath) -> list[str]:
+    """[`elementwise where moving`, ..., `only in call and fit`] of a fact that follows a column."""
+    parts = []
+    for value, conditions in fact.values:
+        texts = [
+            enumerated(when[fact.follows]) if fact.follows in when else condition(when).replace("=", " ")
+            for when in conditions
+        ]
+        parts.append(f"{value} where {' or '.join(texts)}")
+    return [*parts, *([f"only in {enumerated(fact.only_in)}"] if fact.only_in else [])]
 
 
 def versions(target: TargetMatrix | Side) -> list[str]:
@@ -230,6 +268,20 @@ def beyond_conventions(diff: Diff) -> list[Condition]:
     known = {(entry.name, entry.old, entry.new) for entry in diff.conventions}
     known |= {("next_update_rate", old, new) for name, old, new in known if name == "update_rate"}
     return [entry for entry in diff.conditions if (entry.fact, entry.old, entry.new) not in known]
+
+
+def one_sided(condition: Condition) -> bool:
+    """Whether one side has no such state at all."""
+    return "absent" in (condition.old, condition.new)
+
+
+def only_one_has(diff: Diff, conditions: Iterable[Condition]) -> list[str]:
+    """[`only torch has num_batches_tracked`] of state that is absent on one side."""
+    found: dict[str, dict[str, None]] = {}
+    for entry in conditions:
+        who = diff.new.target if entry.old == "absent" else diff.old.target
+        found.setdefault(who, {})[entry.fact] = None
+    return [f"only {who} has {enumerated(list(facts))}" for who, facts in found.items()]
 
 
 def reasons(diff: Diff) -> list[tuple[str, list[str]]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bnmatrix.target import installed
 from tests.cli.conftest import Run
 
 MISTAKES = {
@@ -53,6 +54,20 @@ MISTAKES = {
     "a saved matrix that is not there": (["diff", "no.json", "no.json"], 2, "cannot read no.json", ""),
     "an output in no folder": (["run", "--output", "no/where"], 2, "cannot write no/where", ""),
     "an output that is a folder": (["run", "--output", "."], 2, "is a directory", "name a file"),
+    "an output called a folder": (["run", "--output", "no/"], 2, "no/: it is a directory", "name a file"),
+    "an output without a name": (["run", "--output", ""], 2, "--output is empty", "name a file"),
+    "an output of a name too long": (["run", "--output", "x" * 300], 2, "name too long", ""),
+    "a seed too large": (["run", "--seed", "4294967290"], 2, "--seed", "bnmatrix run --help"),
+    "a timeout that never ends": (["run", "--timeout", "inf"], 2, "from 0.1 to 86400", ""),
+    "a timeout of years": (["run", "--timeout", "1e9"], 2, "from 0.1 to 86400", ""),
+    "a timeout that is no number": (["run", "--timeout", "nan"], 2, "from 0.1 to 86400", ""),
+    "a timeout too short": (["run", "--timeout", "0"], 2, "from 0.1 to 86400", ""),
+    "a cell that contradicts itself": (
+        ["run", "--cell", "batch_norm layer=dense"],
+        2,
+        "both layer=batch_norm and layer=dense",
+        "one value",
+    ),
 }
 
 
@@ -97,11 +112,28 @@ def test_a_mistake_in_a_scenario_names_its_place(mistake: str, bnmatrix: Run, tm
     assert "Traceback" not in done.stderr
 
 
-def test_nothing_selected_has_a_code_of_its_own(bnmatrix: Run) -> None:
-    done = bnmatrix("run", "--axis", "execution=fit", "--axis", "training=true")
-    assert done.returncode in (2, 5)  # 2 where no framework is installed
-    if done.returncode == 5:
-        assert "no cell is selected" in done.stderr
+NOTHING = {
+    "training under fit": (
+        ["--axis", "execution=fit", "--axis", "training=true"],
+        "only training=default exists",
+    ),
+    "what the scenario excludes": (["--scenario", "less.toml"], "the scenario excludes it"),
+    "a variant of another layer": (["--axis", "variant=renorm", "--layer", "dense"], "does not have"),
+}
+
+
+@pytest.mark.skipif(not installed(), reason="no framework is installed")
+@pytest.mark.parametrize("selection", NOTHING)
+def test_nothing_selected_has_a_code_of_its_own(selection: str, bnmatrix: Run, tmp_path: Path) -> None:
+    (tmp_path / "less.toml").write_text(
+        'title = "less"\n[[product]]\ntraining = true\nexclude = [{training = [true, "default"]}]\n'
+    )
+    arguments, why = NOTHING[selection]
+    done = bnmatrix("run", *arguments)
+    assert done.returncode == 5
+    said, hint = done.stderr.splitlines()
+    assert "no cell of" in said
+    assert why in hint
 
 
 def test_a_version_that_is_not_here_is_said_so(bnmatrix: Run) -> None:
@@ -118,6 +150,12 @@ MATRICES = {
         '{"schema_version": 1, "bnmatrix": "0", "targets": 3}',
         "is not a saved matrix",
     ),
+    "a version in words": (
+        '{"schema_version": "1", "bnmatrix": "0", "targets": []}',
+        "Expected `int`, got `str` - at `$.schema_version`",
+    ),
+    "no version": ("{}", "schema_version"),
+    "too deep": ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "is not a saved matrix"),
 }
 
 
@@ -127,6 +165,7 @@ def test_a_file_that_is_no_matrix_is_told_as_such(mistake: str, bnmatrix: Run, t
     (tmp_path / "m.json").write_text(text)
     done = bnmatrix("diff", "m.json", "m.json")
     assert done.returncode == 2
+    assert "m.json" in done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -58,6 +58,14 @@ def test_json_fits_the_schema_and_compares_with_itself(
     }
 
 
+@pytest.mark.parametrize("device", ["cuda:63"])
+def test_a_device_that_is_not_there_is_said_once(device: str, bnmatrix: Run) -> None:
+    done = bnmatrix("run", "--framework", TARGET, "--device", device, "--cell", "batch_norm", "--quiet")
+    assert done.returncode == 2
+    assert done.stderr.count(f"{TARGET}: ") <= 1
+    assert "Unavailable" not in done.stderr
+
+
 def test_a_cell_by_its_id_is_the_only_one(bnmatrix: Run) -> None:
     done = bnmatrix(
         "run", "--framework", TARGET, "--cell", "batch_norm training=true trainable=false", "--format", "json"
@@ -79,7 +87,9 @@ def test_an_expectation_that_fails_is_exit_code_1(answer: str, bnmatrix: Run, tm
     assert "source: me" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "SIGHUP"]
+)
 def test_an_interrupted_run_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [
