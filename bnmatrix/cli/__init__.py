@@ -28,6 +28,7 @@ def main() -> NoReturn:
         code = _run()
     except KeyboardInterrupt:
         code = _tell("interrupted", None, Exit.INTERRUPTED)
+        exec("")  # else Python remembers that Ctrl-C came within an `exec`, and dies of it in the end
     sys.exit(code)
 
 

@@ -125,8 +125,8 @@ def _diff(diff: Diff) -> Iterable[str]:
             ]
         if rows:
             yield from _table(["where", "fact", "old", "new", "cells"], rows)
-        yield from (f"- {each}" for each in wording.only_one_has(diff, filter(wording.one_sided, found)))
-        yield ""
+        if only := wording.only_one_has(diff, filter(wording.one_sided, found)):
+            yield from (*(f"- {each}" for each in only), "")
     for layer in dict.fromkeys(law.layer for law in diff.laws):
         sides = [
             (f"{side} {name}", [law for law in diff.laws if law.side == side and law.layer == layer])

@@ -118,7 +118,6 @@ NOTHING = {
         "only training=default exists",
     ),
     "what the scenario excludes": (["--scenario", "less.toml"], "the scenario excludes it"),
-    "a variant of another layer": (["--axis", "variant=renorm", "--layer", "dense"], "does not have"),
 }
 
 

@@ -58,11 +58,10 @@ def test_json_fits_the_schema_and_compares_with_itself(
     }
 
 
-@pytest.mark.parametrize("device", ["cuda:63"])
-def test_a_device_that_is_not_there_is_said_once(device: str, bnmatrix: Run) -> None:
-    done = bnmatrix("run", "--framework", TARGET, "--device", device, "--cell", "batch_norm", "--quiet")
+def test_a_device_that_is_not_there_is_said_once(bnmatrix: Run) -> None:
+    done = bnmatrix("run", "--framework", TARGET, "--device", "cuda:63", "--cell", "batch_norm", "--quiet")
     assert done.returncode == 2
-    assert done.stderr.count(f"{TARGET}: ") <= 1
+    assert done.stderr.count(f"{TARGET}: ") == 1
     assert "Unavailable" not in done.stderr
 
 

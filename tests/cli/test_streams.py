@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or no longer read: no traceback, no result lost, the right exit code."""
+"""Standard streams that are closed, full or no longer read cost no result and show no traceback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ needs_a_framework = pytest.mark.skipif(not TARGET, reason="neither torch nor ten
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 
 
-def shell(command: str, folder: Path, **env: str) -> "subprocess.CompletedProcess[str]":
+def shell(command: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run `bnmatrix COMMAND`, with redirections, in a shell."""
     return subprocess.run(
         ["sh", "-c", f"{shlex.quote(sys.executable)} -m bnmatrix {command}"],
@@ -119,15 +119,24 @@ ENTRIES = {"module": ["-m", "bnmatrix"], "script": ["-c", "from bnmatrix.cli imp
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-@pytest.mark.parametrize("imported", ["typer", "bnmatrix.cli"])
-def test_ctrl_c_while_modules_are_imported_is_quiet(entry: str, imported: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("imported", "how"),
+    [
+        ("typer", "raise KeyboardInterrupt"),
+        ("typer", "exec('raise KeyboardInterrupt')"),  # as within a dataclass
+        ("bnmatrix.cli", "raise KeyboardInterrupt"),
+    ],
+)
+def test_ctrl_c_while_modules_are_imported_is_quiet(
+    entry: str, imported: str, how: str, tmp_path: Path
+) -> None:
     if (entry, imported) == ("script", "bnmatrix.cli"):
         pytest.skip("there is nothing of ours yet that could catch it")
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {imported!r}: raise KeyboardInterrupt\n"
+        f"        if name == {imported!r}: {how}\n"
         "sys.meta_path.insert(0, Finder())\n"
     )
     env = environment()

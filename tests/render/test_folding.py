@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bnmatrix.axes import is_sensible, make_cell
 from bnmatrix.conditions import When
 from bnmatrix.matrix import CellResult, Value
-from bnmatrix.render.folding import MISSING, Folded, NotOk, fold
+from bnmatrix.render import wording
+from bnmatrix.render.folding import MISSING, Alike, Folded, NotOk, fold
 from tests.render import miniature
 
 
@@ -145,10 +147,34 @@ def test_what_makes_no_difference_is_folded_and_said() -> None:
         [{"execution": ["fit", "train_on_batch"]}],
         [{"execution": ["evaluate", "predict"]}],
     ]
-    assert folded.alike == {
-        "rank": [["2", "4"]],
-        "execution": [["call", "graph"], ["fit", "train_on_batch"], ["evaluate", "predict"]],
-    }
+    assert folded.alike == [
+        Alike("rank", ("2", "4")),
+        Alike("execution", ("call", "graph")),
+        Alike("execution", ("fit", "train_on_batch")),
+        Alike("execution", ("evaluate", "predict")),
+    ]
+
+
+def test_what_is_folded_though_a_fact_beneath_tells_it_apart_says_so() -> None:
+    cells = [
+        replace(
+            cell,
+            facts={**cell.facts, "variance_estimator": "biased" if cell.axes["rank"] == "2" else "unbiased"},
+        )
+        for cell in miniature.torch().cells
+    ]
+    [rank] = fold(cells).alike
+    assert rank == Alike("rank", ("2", "4"), but_for=("variance_estimator",))
+    assert wording.folded([rank]) == ["rank 2 = 4 but for variance_estimator"]
+
+
+def test_a_gradient_that_not_every_execution_has_says_where() -> None:
+    [told] = [fact for fact in fold(miniature.tf2().cells).beneath if fact.follows]
+    assert wording.following(told) == [
+        "through_batch_statistics where batch",
+        "elementwise where moving",
+        "only in call and graph",
+    ]
 
 
 def test_a_layer_that_a_target_does_not_have_is_one_line() -> None:

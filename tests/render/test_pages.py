@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import StringIO
+from types import ModuleType
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 from syrupy.assertion import SnapshotAssertion
 
 from bnmatrix.comparison import Diff, compare
-from bnmatrix.matrix import Matrix
+from bnmatrix.matrix import Matrix, TargetMatrix
 from bnmatrix.render import as_csv, as_markdown, terminal
 from bnmatrix.render.layout import ASCII, UNICODE, show
 from tests.render import miniature
@@ -114,6 +117,63 @@ def test_without_colour_the_same_words_are_said(name: str) -> None:
     assert "\x1b[" in coloured
     plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
     assert plain == printed(RESULTS[name](), 80)
+
+
+def test_of_several_targets_the_answer_comes_first() -> None:
+    lines = printed(RUNS["three_targets"](), 80).splitlines()
+    places = {
+        start: next(n for n, line in enumerate(lines) if line.startswith(start))
+        for start in (
+            "tf2 · torch · tf1",
+            "side by side  batch_norm",
+            "  key",
+            "tf2 · tensorflow",
+            "expectations",
+        )
+    }
+    assert list(places.values()) == sorted(places.values())
+    assert places["tf2 · torch · tf1"] == 0
+    assert places["  key"] < 24
+
+
+@pytest.mark.parametrize("target", [miniature.tf2, miniature.torch])
+def test_one_target_fits_a_screen(target: Callable[[], TargetMatrix]) -> None:
+    assert len(printed(miniature.matrix(target()), 80).splitlines()) <= 40
+
+
+HEADLINES = {
+    "tf1": "training and trainable together decide moving_mean and moving_variance (in call)",
+    "tf2": "trainable alone decides gamma and beta",
+    "torch": "trainable alone decides gamma and beta (in call)",
+}
+
+
+@pytest.mark.parametrize("name", HEADLINES)
+def test_a_headline_claims_no_more_than_the_laws(name: str) -> None:
+    page = printed(miniature.matrix(getattr(miniature, name)()), 120)
+    assert f"  {HEADLINES[name]}\n" in page
+    assert HEADLINES[name] in as_markdown.text(miniature.matrix(getattr(miniature, name)())).replace("`", "")
+
+
+@pytest.mark.parametrize(
+    ("form", "says"), [(terminal, "  all at    rank=4\n"), (as_markdown, "- all at rank=4\n")]
+)
+def test_what_all_cells_have_is_said(form: ModuleType, says: str) -> None:
+    whole = miniature.torch()
+    cells = [cell for cell in whole.cells if cell.axes["rank"] == "4"]
+    assert says in form.text(miniature.matrix(replace(whole, cells=cells)))
+
+
+@pytest.mark.parametrize(
+    ("form", "last"), [(terminal, "  only torch has "), (as_markdown, "- only torch has ")]
+)
+def test_state_that_one_side_lacks_is_told_last_and_in_a_line(form: ModuleType, last: str) -> None:
+    old = miniature.tf2()
+    cells = [replace(cell, facts={**cell.facts, "num_batches_tracked": "absent"}) for cell in old.cells]
+    text = form.text(compare(replace(old, cells=cells), miniature.torch(), "0.1.0"))
+    told = [line for line in text.splitlines() if "num_batches_tracked" in line]
+    assert told == [f"{last}num_batches_tracked"]
+    assert text.index(told[0]) > text.index("normalised_by")
 
 
 def test_no_color_leaves_no_colour() -> None:
