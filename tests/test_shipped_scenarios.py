@@ -1,4 +1,4 @@
-"""What the shipped scenarios state, of claims and of the frameworks' own tests, holds on what is installed."""
+"""What the shipped scenarios state, of claims and of the frameworks' own tests, holds here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, list[ExpectationResult]]:
-    """Every scenario on every installed target it is about, all in one go: each framework is imported once."""
+    """Every scenario on every installed target it is about, in one go: each framework is imported once."""
     chosen = [
         (found, target)
         for found in map(scenario.find, NAMES)
