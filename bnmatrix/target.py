@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from bnmatrix.axes import COMPILING
 from bnmatrix.errors import UsageError, unknown
 
-MODEL_EXECUTIONS = ("fit", "train_on_batch", "evaluate", "predict")
-KERAS_EXECUTIONS = ("call", "graph", *MODEL_EXECUTIONS)
+KERAS_EXECUTIONS = ("call", "graph", *COMPILING)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ FAMILIES = {
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
             apis=("default", "keras", "contrib"),
-            executions=("call", "call_without_updates", "call_over_collection", *MODEL_EXECUTIONS),
+            executions=("call", "call_without_updates", "call_over_collection", *COMPILING),
             variables=(("TF_USE_LEGACY_KERAS", "1"),),
         ),
         Family(
