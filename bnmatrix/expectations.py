@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnmatrix.matrix import CellResult, ExpectationResult, Matrix, TargetMatrix
-from bnmatrix.scenario import Expectation, Scenario, is_number, matches
+from bnmatrix.scenario import Expectation, Scenario, matches
+from bnmatrix.scenario_file import is_number
 from bnmatrix.target import FAMILIES
 
 RELATIVE = 1e-6

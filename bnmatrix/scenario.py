@@ -1,60 +1,22 @@
-"""Scenario files and the cells they select: what to run.
+"""What a scenario is, and the cells it selects for a target.
 
-A scenario is TOML:
-
-    title = "..."            question = "..."
-    source = "..."           where the question comes from
-    frameworks = ["tf1"]     the targets it is about; any, where none is named
-
-    [[product]]              cells: every combination of these values, every other axis at its default ...
-    training = [true, false]
-    exclude = [{training = true, rank = 4}]           ... less those that match one of these
-
-    [given]                  the reader's own numbers in place of generated ones (optional)
-    input = [[...]]
-    state = {gamma = [...]}
-    options = {momentum = 0.99}
-
-    [[expect]]               what somebody says of the cells that match `where`
-    says = "..."
-    frameworks = ["tf2"]
-    where = {training = true, trainable = false}
-    facts = {normalised_by = "moving"}                 a list: any of these
-    measured = {moving_mean = [0.0325, ...]}           state after the first step, within 1e-6 relative
-    source = "..."
+How one is written in a file is told in `scenario_file.py`.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bnmatrix.axes import AXES, Cell, check_value, is_sensible, make_cell
-from bnmatrix.errors import UsageError, unknown
-from bnmatrix.facts import FACTS, NUMBERS, SLOTS, WORDS
+from bnmatrix.axes import Cell, is_sensible, make_cell
 from bnmatrix.layers import layers
-from bnmatrix.target import FAMILIES, Family
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from bnmatrix.target import Family
 
 Values = dict[str, tuple[str, ...]]
 """{axis: values}, as text."""
-
-PER_CHANNEL = ("gamma", "beta", "moving_mean", "moving_variance")
-OPTIONS = ("momentum", "epsilon", "rate", "units")
-CHANNELS = 4
-"""Of generated inputs."""
-SAYS_NOTHING = ("undecided", "unstable")
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -94,215 +56,6 @@ class Scenario(msgspec.Struct, frozen=True):
     frameworks: tuple[str, ...] = ()
     given: Given | None = None
     expect: tuple[Expectation, ...] = ()
-
-
-def folder() -> Path:
-    """Where the shipped scenarios lie: in the installed package, or beside it in a checkout."""
-    packaged = Path(__file__).parent / "scenarios"
-    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "scenarios"
-
-
-def names() -> list[str]:
-    """The shipped scenarios, `core` first."""
-    found = sorted(path.stem for path in folder().glob("*.toml"))
-    return sorted(found, key=lambda name: name != "core")
-
-
-def find(name: str) -> Scenario:
-    """The shipped scenario `name`, or the one in the file of that path. Raises UsageError."""
-    path = Path(name)
-    if path.suffix == ".toml" or path.parent != Path("."):
-        return load(path)
-    if name not in names():
-        raise unknown("scenario", name, names())
-    return load(folder() / f"{name}.toml")
-
-
-def load(path: Path) -> Scenario:
-    """Read and validate a scenario file. Raises UsageError that names file, line and nearest match."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: {error.reason}") from error
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # tomllib's own error is one; so is a number of 5000 digits
-        raise UsageError(f"{path} is not TOML: {error}") from error
-    return _Reader(path, text).scenario(data)
-
-
-class _Reader:
-    """Turns parsed TOML into a `Scenario`; remembers the text, to name the line of a mistake."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.lines = text.splitlines()
-
-    def where(self, word: str) -> str:
-        """'file:line: ' of the first line that has `word` as a key or a value, comments apart."""
-        sought = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
-        for number, line in enumerate(self.lines, 1):
-            if sought.search(line.partition("#")[0]):
-                return f"{self.path}:{number}: "
-        return f"{self.path}: "
-
-    def fields(self, data: Any, struct: type[msgspec.Struct] | tuple[str, ...], what: str) -> dict[str, Any]:
-        """`data`, if it is a table that has only known fields."""
-        if not isinstance(data, dict):
-            raise UsageError(f"{self.path}: {what} must be a table")
-        known = struct if isinstance(struct, tuple) else struct.__struct_fields__
-        for key in data:
-            if key not in known:
-                raise unknown(f"field of {what}", key, tuple(known), self.where(key))
-        return data
-
-    def scenario(self, data: dict[str, Any]) -> Scenario:
-        known = ("title", "question", "source", "frameworks", "product", "given", "expect")
-        self.fields(data, known, "the scenario")
-        if not data.get("title") or not data.get("product"):
-            raise UsageError(f"{self.path}: a scenario needs a title and at least one [[product]]")
-        return Scenario(
-            name=self.path.stem,
-            title=self.text(data, "title"),
-            question=self.text(data, "question"),
-            source=self.text(data, "source"),
-            frameworks=self.frameworks(data),
-            products=tuple(self.product(entry) for entry in self.tables(data, "product")),
-            given=self.given(data["given"]) if "given" in data else None,
-            expect=tuple(self.expectation(entry) for entry in self.tables(data, "expect")),
-        )
-
-    def tables(self, data: dict[str, Any], field: str) -> list[Any]:
-        found = data.get(field, [])
-        if not isinstance(found, list):
-            raise UsageError(f"{self.where(field)}{field} is written [[{field}]], as often as needed")
-        return found
-
-    def text(self, data: dict[str, Any], field: str) -> str:
-        found = data.get(field, "")
-        if not isinstance(found, str):
-            raise UsageError(f"{self.where(field)}{field} must be text")
-        return found
-
-    def frameworks(self, data: dict[str, Any]) -> tuple[str, ...]:
-        found = data.get("frameworks", [])
-        if not isinstance(found, list):
-            raise UsageError(f"{self.where('frameworks')}frameworks must be a list")
-        for name in found:
-            if not isinstance(name, str) or name not in FAMILIES:
-                raise unknown("framework", str(name), list(FAMILIES), self.where(str(name)))
-        return tuple(found)
-
-    def product(self, data: Any) -> Product:
-        self.fields(data, ("exclude", *AXES), "[[product]]")
-        values = {axis: self.values(axis, found) for axis, found in data.items() if axis != "exclude"}
-        exclude = data.get("exclude", [])
-        if not isinstance(exclude, list):
-            raise UsageError(f"{self.where('exclude')}exclude must be a list of tables")
-        return Product(values, tuple(self.selection(entry, "exclude") for entry in exclude))
-
-    def selection(self, data: Any, what: str) -> Values:
-        """{axis: values} of a `where` or an `exclude`."""
-        self.fields(data, tuple(AXES), what)
-        return {axis: self.values(axis, found) for axis, found in data.items()}
-
-    def values(self, axis: str, found: Any) -> tuple[str, ...]:
-        words = as_words(found)
-        if not words:
-            raise UsageError(f"{self.where(axis)}{axis} needs at least one value")
-        for word in words:
-            check_value(axis, word, self.where(word))
-        return words
-
-    def given(self, data: Any) -> Given:
-        self.fields(data, Given, "[given]")
-        try:
-            given = msgspec.convert(data, Given)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"{self.where('given')}[given]: {error}") from error
-        channels = CHANNELS
-        if given.input is not None:
-            channels = _rectangle(given.input, f"{self.where('input')}[given] input")[-1]
-        for slot, numbers in given.state.items():
-            if slot not in SLOTS:
-                raise unknown("slot", slot, SLOTS, self.where(slot))
-            size = len(numbers) if isinstance(numbers, list) else channels
-            if slot in PER_CHANNEL and size != channels:
-                raise UsageError(f"{self.where(slot)}{slot} has {size} values, the input {channels} channels")
-        for option in given.options:
-            if option not in OPTIONS:
-                raise unknown("option", option, OPTIONS, self.where(option))
-        return given
-
-    def expectation(self, data: Any) -> Expectation:
-        self.fields(data, Expectation, "[[expect]]")
-        facts = self.fields(data.get("facts", {}), tuple(FACTS), "facts")
-        measured = self.fields(data.get("measured", {}), SLOTS, "measured")
-        if not data.get("says") or not (facts or measured):
-            raise UsageError(f"{self.where('expect')}an [[expect]] needs `says`, and `facts` or `measured`")
-        return Expectation(
-            says=self.text(data, "says"),
-            where=self.selection(data.get("where", {}), "where"),
-            facts={name: self.fact(name, found) for name, found in facts.items()},
-            measured={slot: self.numbers(slot, found) for slot, found in measured.items()},
-            frameworks=self.frameworks(data),
-            source=self.text(data, "source") or None,
-        )
-
-    def fact(self, name: str, found: Any) -> tuple[str, ...]:
-        """The values that a fact may have, each one that it can have."""
-        words = as_words(found)
-        if not words:
-            raise UsageError(f"{self.where(name)}{name} needs at least one value")
-        for word in words:
-            if name in WORDS and word not in (*WORDS[name], *SAYS_NOTHING):
-                raise unknown(f"value of the fact {name}", word, WORDS[name], self.where(word))
-            if name in NUMBERS and not is_number(word) and word not in ("other", *SAYS_NOTHING):
-                raise UsageError(f"{self.where(word)}{name} is a number, not {word!r}")
-        return words
-
-    def numbers(self, slot: str, found: Any) -> list[float]:
-        """What a slot is to read, one finite number for each of its values."""
-        if isinstance(found, list) and found and all(is_finite(each) for each in found):
-            return [float(each) for each in found]
-        raise UsageError(f"{self.where(slot)}{slot} must be a list of numbers")
-
-
-def _rectangle(found: Any, what: str) -> tuple[int, ...]:
-    """The shape of nested lists of finite numbers. Raises UsageError where it has none."""
-    if not isinstance(found, list):
-        if not is_finite(found):
-            raise UsageError(f"{what} holds {found!r}, which is no finite number")
-        return ()
-    shapes = {_rectangle(each, what) for each in found}
-    if len(shapes) != 1:
-        raise UsageError(f"{what} must be lists of equal length, and not empty")
-    return (len(found), *shapes.pop())
-
-
-def is_finite(value: object) -> bool:
-    """Whether a TOML value is a number other than inf and nan."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def is_number(word: str) -> bool:
-    """Whether a word reads as a finite number."""
-    try:
-        return math.isfinite(float(word))
-    except ValueError:
-        return False
-
-
-def as_words(found: Any) -> tuple[str, ...]:
-    """A TOML value, or a list of them, as texts."""
-    return tuple(as_text(value) for value in (found if isinstance(found, list) else [found]))
-
-
-def as_text(value: object) -> str:
-    """A TOML value as the text that axes and facts are written in: true, 2, 0.01, fit."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def cells(

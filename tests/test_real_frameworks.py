@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bnmatrix import scenario
+from bnmatrix import scenario, scenario_file
 from bnmatrix.layers import layers
 from bnmatrix.matrix import Matrix, TargetMatrix
 from bnmatrix.measurement import Options, Plan, is_complete, measure
@@ -30,7 +30,7 @@ pytestmark = [
 def run(
     chosen: tuple[str, ...], overrides: dict[str, tuple[str, ...]], seed: int = 0
 ) -> dict[str, TargetMatrix]:
-    core = scenario.find("core")
+    core = scenario_file.find("core")
     plans = [
         Plan(target, tuple(scenario.cells(core, target.family, chosen, overrides)))
         for target in TARGETS.values()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bnmatrix import scenario
+from bnmatrix import scenario, scenario_file
 from bnmatrix.errors import UsageError
 from bnmatrix.layers import layers
 from bnmatrix.target import FAMILIES
@@ -86,7 +86,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_product_is_every_combination_less_what_is_excluded(tmp_path: Path) -> None:
-    found = scenario.cells(scenario.load(write(tmp_path, GOOD)), FAMILIES["tf2"])
+    found = scenario.cells(scenario_file.load(write(tmp_path, GOOD)), FAMILIES["tf2"])
     assert [cell.id for cell in found] == [
         "batch_norm training=true", "batch_norm training=false", "batch_norm rank=4 training=false",
     ]  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_mistake_is_told_with_file_line_and_what_was_meant(mistake: str, tmp_p
     text, line, message, hint = MISTAKES[mistake]
     path = write(tmp_path, text)
     with pytest.raises(UsageError) as caught:
-        scenario.load(path)
+        scenario_file.load(path)
     told = f"{caught.value.message} ({caught.value.hint})"
     for part in (str(path), message, hint):
         assert part in told
@@ -106,13 +106,13 @@ def test_a_mistake_is_told_with_file_line_and_what_was_meant(mistake: str, tmp_p
 
 def test_a_scenario_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
-        scenario.find("cor")
+        scenario_file.find("cor")
     assert "core" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize("name", scenario_file.names())
 def test_a_shipped_scenario_is_valid_and_selects_cells_wherever_it_speaks_of(name: str) -> None:
-    found = scenario.find(name)
+    found = scenario_file.find(name)
     assert found.title
     for framework in found.frameworks or FAMILIES:
         assert scenario.cells(found, FAMILIES[framework])
@@ -126,7 +126,7 @@ def test_a_shipped_scenario_is_valid_and_selects_cells_wherever_it_speaks_of(nam
 
 def test_a_scenario_is_narrowed_to_what_the_target_has() -> None:
     executions = {
-        framework: {cell.axes["execution"] for cell in scenario.cells(scenario.find("core"), family)}
+        framework: {cell.axes["execution"] for cell in scenario.cells(scenario_file.find("core"), family)}
         for framework, family in FAMILIES.items()
     }
     assert executions["torch"] == {"call", "inference_mode"}
@@ -135,14 +135,13 @@ def test_a_scenario_is_narrowed_to_what_the_target_has() -> None:
 
 
 def test_what_is_asked_for_by_name_is_kept() -> None:
-    found = scenario.cells(scenario.find("core"), FAMILIES["torch"], overrides={"execution": ("graph",)})
+    found = scenario.cells(scenario_file.find("core"), FAMILIES["torch"], overrides={"execution": ("graph",)})
     assert {cell.axes["execution"] for cell in found} == {"graph"}
 
 
 def test_every_layer_can_be_run_through_the_core_scenario() -> None:
+    core = scenario_file.find("core")
     for name, layer in layers().items():
-        ranks = {
-            int(cell.axes["rank"]) for cell in scenario.cells(scenario.find("core"), FAMILIES["tf2"], (name,))
-        }
+        ranks = {int(cell.axes["rank"]) for cell in scenario.cells(core, FAMILIES["tf2"], (name,))}
         assert ranks
         assert ranks <= set(layer.ranks)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bnmatrix import expectations, scenario
+from bnmatrix import expectations, scenario, scenario_file
 from bnmatrix.matrix import SCHEMA_VERSION, ExpectationResult, Matrix
 from bnmatrix.measurement import Options, Plan, measure
 from bnmatrix.target import installed
 
 TARGETS = installed()
-NAMES = [name for name in scenario.names() if name != "core"]
+NAMES = [name for name in scenario_file.names() if name != "core"]
 UPSTREAM = [name for name in NAMES if name.startswith("upstream_")]
 
 pytestmark = pytest.mark.timeout(400)
@@ -21,7 +21,7 @@ def answers() -> dict[str, list[ExpectationResult]]:
     """Every scenario on every installed target it is about, in one go: each framework is imported once."""
     chosen = [
         (found, target)
-        for found in map(scenario.find, NAMES)
+        for found in map(scenario_file.find, NAMES)
         for target in TARGETS
         if target.framework in (found.frameworks or (target.framework,))
     ]
@@ -46,6 +46,6 @@ def test_every_expectation_holds(name: str, answers: dict[str, list[ExpectationR
 
 
 def test_at_least_twenty_assertions_of_the_frameworks_own_tests_are_restated() -> None:
-    restated = [expectation for name in UPSTREAM for expectation in scenario.find(name).expect]
+    restated = [expectation for name in UPSTREAM for expectation in scenario_file.find(name).expect]
     assert len(restated) >= 20
     assert all("test" in (expectation.source or "") for expectation in restated)

@@ -31,7 +31,7 @@ def complete_layer(incomplete: str) -> list[str]:
 
 def complete_scenario(incomplete: str) -> list[str]:
     """Shipped scenarios."""
-    from bnmatrix.scenario import names
+    from bnmatrix.scenario_file import names
 
     return _matching(names(), incomplete)
 

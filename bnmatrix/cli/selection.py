@@ -9,7 +9,8 @@ from bnmatrix.axes import AXES, COMPILING, Cell, check_value, parse_id
 from bnmatrix.errors import NothingSelectedError, UsageError
 from bnmatrix.layers import layers
 from bnmatrix.measurement import Plan
-from bnmatrix.scenario import Scenario, Values, cells, find
+from bnmatrix.scenario import Scenario, Values, cells
+from bnmatrix.scenario_file import find
 from bnmatrix.target import FAMILIES, Family, Target, check_device, check_installed, installed, parse
 
 

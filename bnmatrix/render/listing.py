@@ -78,7 +78,7 @@ def axes() -> list[Entry]:
 
 def scenarios() -> list[Entry]:
     """Every shipped scenario: the question it answers and where that comes from."""
-    from bnmatrix.scenario import find, names
+    from bnmatrix.scenario_file import find, names
 
     return [
         {

@@ -11,7 +11,7 @@ import pytest
 
 from bnmatrix.axes import AXES
 from bnmatrix.layers import layers
-from bnmatrix.scenario import names
+from bnmatrix.scenario_file import names
 from bnmatrix.target import FAMILIES
 from tests.cli.conftest import Run, environment
 
