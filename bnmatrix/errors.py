@@ -39,12 +39,6 @@ class UsageError(BnmatrixError):
     """Unknown word, malformed file, contradictory options."""
 
 
-class IncompleteError(BnmatrixError):
-    """An environment or probe could not be run at all."""
-
-    exit_code = Exit.INCOMPLETE
-
-
 class NothingSelectedError(BnmatrixError):
     """The selection is valid and empty."""
 

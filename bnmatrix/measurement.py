@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bnmatrix import __version__
 from bnmatrix.axes import Cell
-from bnmatrix.errors import IncompleteError, UsageError
+from bnmatrix.errors import UsageError
 from bnmatrix.layers import layers
 from bnmatrix.runner import Answer, Greeting, Guest, ProbeFailed, Request, Runner
 from bnmatrix.scenario import Given
@@ -92,8 +92,8 @@ def measure(
 ) -> Matrix:
     """Measure every cell of every plan.
 
-    Raises UsageError where a target's package or device is not there, and IncompleteError where its probe
-    cannot start for another reason; what befalls single cells is their outcome.
+    Raises UsageError where a target's package or device is not there. Where its probe cannot start for
+    another reason all its cells are `crashed`; what befalls single cells is their outcome.
     """
     from bnmatrix.matrix import SCHEMA_VERSION, Matrix
 
@@ -113,7 +113,9 @@ def measure(
             if isinstance(event, Greeting):
                 greetings[event.guest] = event
             elif isinstance(event, ProbeFailed):
-                raise _cannot_start(event, plans[guests.index(event.guest)].target)
+                # What only the user can mend ends the run; else its cells are crashed and the others go on.
+                if event.kind != "failed":
+                    raise _not_there(event, plans[guests.index(event.guest)].target)
             else:
                 number, identity = cast(_Key, event.request.key)
                 subject = subjects[number, identity]
@@ -251,15 +253,13 @@ def _target_matrix(plan: Plan, greeting: Greeting | None, subjects: Sequence[_Su
     )
 
 
-def _cannot_start(failure: ProbeFailed, target: Target) -> UsageError | IncompleteError:
-    """The error for a target whose probe does not start: the user's to mend (2), or the environment's (3)."""
+def _not_there(failure: ProbeFailed, target: Target) -> UsageError:
+    """The error for a package or device that is not there."""
     if failure.kind == "missing":
+        what = failure.what or ""
         return UsageError(
-            f"{target.text} cannot be imported: no module {failure.what}",
-            how_to_install(target, [failure.what or ""]),
+            f"{target.text} cannot be imported: no module {what}", how_to_install(target, [what])
         )
-    if failure.kind == "absent_device":
-        return UsageError(
-            f"{target.text}: {failure.message}", failure.hint or "choose one with --device cpu|gpu|auto"
-        )
-    return IncompleteError(f"{target.text}: {failure.message}", failure.hint)
+    return UsageError(
+        f"{target.text}: {failure.message}", failure.hint or "choose one with --device cpu|gpu|auto"
+    )
