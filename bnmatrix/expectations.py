@@ -26,20 +26,41 @@ def check(scenario: Scenario, matrix: Matrix) -> list[ExpectationResult]:
 def _answer(scenario: Scenario, expectation: Expectation, target: TargetMatrix) -> ExpectationResult:
     spoken_of = [cell for cell in target.cells if matches(cell.axes, expectation.where)]
     tested = [cell for cell in spoken_of if cell.outcome != "unavailable"]
-    contradicting = [cell.id for cell in tested if not _holds(cell, expectation)]
+    because = {cell.id: against for cell in tested if (against := _against(cell, expectation))}
     return ExpectationResult(
         scenario=scenario.name,
         says=expectation.says,
         target=target.target,
-        answer="contradicted" if contradicting else "holds" if tested else "untested",
-        contradicted_by=contradicting,
+        answer="contradicted" if because else "holds" if tested else "untested",
+        contradicted_by=list(because),
+        because=because,
         source=expectation.source,
     )
 
 
-def _holds(cell: CellResult, expectation: Expectation) -> bool:
-    facts = all(_is(cell, fact, words) for fact, words in expectation.facts.items())
-    return facts and all(_reads(cell, slot, numbers) for slot, numbers in expectation.measured.items())
+def _against(cell: CellResult, expectation: Expectation) -> str:
+    """What of a cell contradicts the expectation, in words; nothing where all of it holds."""
+    facts = [
+        f"{fact} is {_told(cell, fact)}, not {' or '.join(words)}"
+        for fact, words in expectation.facts.items()
+        if not _is(cell, fact, words)
+    ]
+    slots = [
+        f"{slot} reads {_reading(cell, slot)}"
+        for slot, numbers in expectation.measured.items()
+        if not _reads(cell, slot, numbers)
+    ]
+    return "; ".join(facts + slots)
+
+
+def _told(cell: CellResult, fact: str) -> str:
+    return cell.outcome if fact == "outcome" else str(cell.facts.get(fact, "not told"))
+
+
+def _reading(cell: CellResult, slot: str) -> list[float]:
+    """The slot's values after the first step; none where it is not there or was not kept."""
+    found: list[float] = cell.measured.get(slot, {}).get("first", [])
+    return found
 
 
 def _is(cell: CellResult, fact: str, words: Sequence[str]) -> bool:
@@ -54,7 +75,7 @@ def _is(cell: CellResult, fact: str, words: Sequence[str]) -> bool:
 
 def _reads(cell: CellResult, slot: str, numbers: Sequence[float]) -> bool:
     """Whether the slot holds these numbers after the first step."""
-    found = cell.measured.get(slot, {}).get("first", [])
+    found = _reading(cell, slot)
     return len(found) == len(numbers) and all(
         abs(value - number) <= RELATIVE * max(abs(number), abs(value))
         for value, number in zip(found, numbers, strict=True)

@@ -41,10 +41,10 @@ MODE_FACTS = (
 """Facts that the mode decides, whether or not a gradient step is made."""
 
 TOLD = (
-    "gamma", "beta", "moving_mean", "moving_variance", "kernel", "recurrent_kernel", "bias", "magnitude",
-    "direction", "power_iteration_vector", "normalised_by", "input_gradient", "stochastic",
-    "inference_output",
-)  # fmt: skip
+    *("gamma", "beta", "moving_mean", "moving_variance", "num_batches_tracked", "kernel", "recurrent_kernel"),
+    *("bias", "output_kernel", "output_bias", "magnitude", "direction", "power_iteration_vector"),
+    *("normalised_by", "input_gradient", "stochastic", "inference_output"),
+)
 """Facts for which laws are told."""
 
 PREFERRED = ("updated", "batch", "yes", "through_batch_statistics", "sample")

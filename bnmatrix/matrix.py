@@ -64,13 +64,17 @@ class Default(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExpectationResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One expectation of a scenario: `holds`, `contradicted`, or `untested` (no cell of it was measured)."""
+    """One expectation of a scenario: `holds`, `contradicted`, or `untested` (no cell of it was measured).
+
+    `because` says for each contradicting cell what was measured instead.
+    """
 
     scenario: str
     says: str
     target: str
     answer: str
     contradicted_by: list[str] = []
+    because: dict[str, str] = {}
     source: str | None = None
 
 

@@ -55,3 +55,12 @@ def test_an_expectation_speaks_of_its_frameworks_only() -> None:
     )
     scenario = Scenario(name="mine", title="t", products=(Product({}),), expect=(expectation,))
     assert check(scenario, Matrix(schema_version=1, bnmatrix="", targets=[target([BATCH])])) == []
+
+
+def test_a_contradiction_says_what_was_measured() -> None:
+    expectation = Expectation(
+        says="s", where=TRUE, facts={"normalised_by": ("moving",)}, measured={"moving_mean": [9.0, 9.0]}
+    )
+    scenario = Scenario(name="mine", title="t", products=(Product({}),), expect=(expectation,))
+    (found,) = check(scenario, Matrix(schema_version=1, bnmatrix="", targets=[target([BATCH])]))
+    assert found.because == {BATCH.id: "normalised_by is batch, not moving; moving_mean reads [0.5, 1.0]"}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bnmatrix.cli import options
-from bnmatrix.errors import Exit
+from bnmatrix.errors import Exit, NothingSelectedError
 
 Old = Annotated[
     str,
@@ -36,6 +36,7 @@ def diff(
     """Compare two frameworks, or saved runs, cell by cell.
 
     Exit code 0: no difference. 1: behaviour changed. 3: a cell or framework could not be run.
+    5: nothing could be compared.
     """
     from bnmatrix import __version__
     from bnmatrix.cli.measuring import say_incomplete
@@ -55,4 +56,8 @@ def diff(
         say_incomplete(matrix)
     if result.changes:
         return Exit.CHANGED
+    if is_complete(matrix) and not result.summary.same + result.summary.unstable:
+        raise NothingSelectedError(
+            "no cell could be compared", "see above why; choose cells that both sides have"
+        )
     return Exit.DONE if is_complete(matrix) else Exit.INCOMPLETE

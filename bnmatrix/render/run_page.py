@@ -98,7 +98,9 @@ def of_layer(
 def _called(framework: str, layer: str, api: str) -> str:
     """What the framework calls the layer; of another api than its usual one, that api."""
     known = layers().get(layer)
-    return (known.classes.get(framework, "") if known else "") if api == "default" else f"api={api}"
+    name = known.classes.get(framework, "") if known else ""
+    of_other_api = "(api=" in name
+    return ("" if of_other_api else name) if api == "default" else f"api={api}"
 
 
 def answer(laws: Sequence[Law], sheet: Sheet) -> list[Text]:
@@ -135,7 +137,10 @@ def beneath(
     """Laws, what training not given acts as, facts that need no column, and what was folded."""
     lines: list[Text] = []
     if told := wording.told(laws, aside=expand):
-        lines += labelled("laws", laws_in_columns([(law.subject, law) for law in told], room(sheet)), sheet)
+        found = laws_in_columns([(law.subject, law) for law in told], room(sheet))
+        if where := wording.where_laws_range([cell for cell in target.cells if cell.axes["layer"] == layer]):
+            found += wrapped(Text(where, STYLES["dim"]), room(sheet))
+        lines += labelled("laws", found, sheet)
     if acts := wording.default_acts([default for default in target.defaults if default.layer == layer]):
         lines += labelled("default", wrapped(Text(f"training not given {acts}"), room(sheet)), sheet)
     width = room(sheet)
@@ -194,7 +199,8 @@ def expectations(results: Sequence[ExpectationResult], sheet: Sheet) -> list[Tex
             text = Text(f"{sign} {result.answer}", style).append(f" {result.target}: ", "default")
             lines += indented(text.append(result.says, "default"), sheet.width, INDENT, INDENT)
             for identity in result.contradicted_by:
-                lines += indented(Text(f"by {identity}"), sheet.width, 2 * INDENT, INDENT)
+                because = f"by {identity}: {result.because.get(identity, '')}".rstrip(": ")
+                lines += indented(Text(because), sheet.width, 2 * INDENT, INDENT)
             if result.source:
                 lines += indented(
                     Text(f"source: {result.source}", STYLES["dim"]), sheet.width, 2 * INDENT, INDENT

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bnmatrix.comparison import Condition, Diff, Side, SideLaw
 from bnmatrix.conditions import When
-from bnmatrix.matrix import Default, Law, TargetMatrix, Value
+from bnmatrix.matrix import CellResult, Default, Law, TargetMatrix, Value
 from bnmatrix.render.beneath import EXPECTED, Beneath
 from bnmatrix.render.folding import Alike
 
@@ -156,6 +156,14 @@ def _places(conditions: Sequence[Mapping[str, Sequence[str]]]) -> str:
         executions = dict.fromkeys(name for when in conditions for name in when["execution"])
         return place({"execution": list(executions)})
     return " ".join(dict.fromkeys(place(when) for when in conditions if when))
+
+
+def where_laws_range(cells: Sequence[CellResult]) -> str:
+    """Of which executions laws can tell, where there are others: those in which training can be given."""
+    ran = [cell for cell in cells if cell.outcome == "ok"]
+    told = list(dict.fromkeys(c.axes["execution"] for c in ran if c.axes["training"] != "default"))
+    others = {cell.axes["execution"] for cell in ran} - set(told)
+    return f"(of {enumerated(told)}, where training can be given)" if told and others else ""
 
 
 def default_acts(defaults: Sequence[Default]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="no CPU build of torch here: make test says so")
@@ -28,9 +31,9 @@ def cells(layer: str) -> list[str]:
     ]
 
 
-def of(layer: str, module: type | None, seeds: tuple[int, ...] = (0, 1)) -> TargetMatrix:
-    """The truth table of torch's own layer, or of `module` in its place."""
-    used = adapter("torch")
+@contextmanager
+def in_place_of(module: type | None) -> Iterator[None]:
+    """`module`, where there is one, in place of what the adapter builds."""
     builders = probe("adapters.torch").BUILDERS
     usual = builders["default"]
     if module is not None:
@@ -39,9 +42,15 @@ def of(layer: str, module: type | None, seeds: tuple[int, ...] = (0, 1)) -> Targ
             usual[1],
         )
     try:
-        return matrix(used, cells(layer), seeds)
+        yield
     finally:
         builders["default"] = usual
+
+
+def of(layer: str, module: type | None, seeds: tuple[int, ...] = (0, 1)) -> TargetMatrix:
+    """The truth table of torch's own layer, or of `module` in its place."""
+    with in_place_of(module):
+        return matrix(adapter("torch"), cells(layer), seeds)
 
 
 def arguments(module: type, shape: tuple[int, ...]) -> tuple[int, ...]:
