@@ -48,6 +48,15 @@ def check(tasks: Sequence[Task], matrix: Matrix) -> Matrix:
     return msgspec.structs.replace(matrix, targets=targets, expectations=found)
 
 
+def say_unasked(tasks: Sequence[Task], matrix: Matrix, quiet: bool) -> None:
+    """Say on stderr which scenarios expect nothing of what was measured: that is no success of theirs."""
+    answered = {result.scenario for result in matrix.expectations}
+    names = {scenario.name: None for task in tasks for scenario in task.scenarios if scenario.expect}
+    for name in names:
+        if name not in answered:
+            note(f"{name} expects nothing of what was measured", quiet)
+
+
 def say_incomplete(matrix: Matrix) -> None:
     """Count on stderr what could not be run."""
     for target in matrix.targets:

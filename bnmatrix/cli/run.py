@@ -27,7 +27,7 @@ def run(
     Exit code 0: all was measured. 1: an expectation of a scenario failed. 3: a cell or framework could not be
     run.
     """
-    from bnmatrix.cli.measuring import check, measured, say_incomplete
+    from bnmatrix.cli.measuring import check, measured, say_incomplete, say_unasked
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.progress import note
     from bnmatrix.cli.selection import select, targets, tasks
@@ -42,6 +42,7 @@ def run(
         note(text, quiet)
     matrix = measured([task.plan for task in work], Options(seed, jobs, timeout, device), quiet, verbose)
     matrix = check(work, matrix)
+    say_unasked(work, matrix, quiet)
     write(matrix, format, path, expand)
     if not is_complete(matrix):
         say_incomplete(matrix)

@@ -140,3 +140,15 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_scenario_that_expects_nothing_of_the_target_says_so(bnmatrix: Run, tmp_path: Path) -> None:
+    other = next(name for name in ("tf_keras", "torch") if name != TARGET)
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'title = "t"\n[[product]]\ntraining = true\n[[expect]]\nsays = "s"\n'
+        f'frameworks = ["{other}"]\nfacts = {{gamma = "updated"}}\n'
+    )
+    done = bnmatrix("run", "--framework", TARGET, "--scenario", str(path))
+    assert done.returncode == 0
+    assert "mine expects nothing of what was measured\n" in done.stderr
