@@ -55,8 +55,6 @@ def complete_format(incomplete: str) -> list[str]:
     return _matching(FORMATS, incomplete)
 
 
-SELECT = "Selection"
-
 Framework = Annotated[
     list[str] | None,
     typer.Option(

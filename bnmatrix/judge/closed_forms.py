@@ -16,7 +16,6 @@ same number in all of them: a variance that is not v cannot pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,9 +154,3 @@ def gradient(fit: Fit, x: Array, arriving: Array, gamma: Array, through: bool) -
     centre = h.mean(over, keepdims=True) if statistics.centred else 0.0
     found: Array = fit.scale * (h - centre - z * along)
     return found
-
-
-def close(measured: Array, expected: Array, scales: Sequence[Array], error: float) -> bool:
-    """Whether two arrays agree within `error` of the largest number that went into them."""
-    largest = max(float(np.abs(array).max(initial=0.0)) for array in (expected, *scales))
-    return bool(np.all(np.abs(measured - expected) <= error * largest))
