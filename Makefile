@@ -17,10 +17,10 @@ unexport PIP_PREFIX PIP_ROOT PIP_TARGET PIP_USER PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check bench docs clean
+.PHONY: help run test test-versions check bench docs clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST))
 	@echo "PYTHON=... chooses the interpreter of .venv (Python 3.10 or later; now: $(PYTHON))"
 
 run: $(RUNTIME) ## set up, then print the truth tables of tf1, tf2 and torch, and the difference of tf1 and tf2
@@ -34,6 +34,9 @@ run: $(RUNTIME) ## set up, then print the truth tables of tf1, tf2 and torch, an
 
 test: check ## set up, make check, then run the tests
 	$(PY) -m pytest
+
+test-versions: $(DEV) ## run the tests that make an environment of each of some thirty releases
+	$(PY) -m pytest -m versions
 
 check: $(DEV) ## lint, formatting, types, import rules
 	$(PY) -m ruff check .

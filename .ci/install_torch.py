@@ -13,16 +13,13 @@ metadata is fetched before it is known to be a CPU build: a CUDA build is gigaby
 
 from __future__ import annotations
 
-import ast
 import importlib.util
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+
+from bnmatrix.environment.uv import environment
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 UV = [sys.executable, "-m", "uv", "pip"]
@@ -95,7 +92,7 @@ def newest_if_without_gpu() -> str:
 
 def pytorchs_own_index() -> str:
     """Let uv take the CPU build from PyTorch's own index, and the rest from pip's sources."""
-    if "no-index" in pip_settings():
+    if environment().get("UV_NO_INDEX"):
         raise NotHere("pip is told to use no index")
     if uv("install", "--quiet", "--torch-backend", "cpu", REQUIREMENT).returncode:
         raise NotHere("PyTorch's own index gave none, or cannot be reached")
@@ -104,54 +101,8 @@ def pytorchs_own_index() -> str:
 
 def uv(command: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run uv, which reads metadata without fetching wheels, with the settings of pip."""
-    if importlib.util.find_spec("uv") is None:
-        install([*PIP, "install", "-qq", "uv"])
-        importlib.invalidate_caches()
-    settings = pip_settings()
-    flags = ["--python", sys.executable]
-    if "no-index" in settings:
-        flags.append("--no-index")
-    return run([*UV, command, *flags, *arguments], stdin=stdin, env=uv_environment(settings))
-
-
-def pip_settings() -> dict[str, list[str]]:
-    """What pip's files and environment variables set for `pip install`; the environment wins."""
-    configured: dict[tuple[str, str], str] = {}
-    for line in run([*PIP, "config", "list"]).stdout.splitlines():
-        found = re.match(r"(global|install|:env:)\.([\w-]+)=(.*)$", line)
-        if found:
-            configured[found[1], found[2]] = str(ast.literal_eval(found[3]))
-    settings: dict[str, list[str]] = {}
-    for section in ("global", "install", ":env:"):
-        for (where, name), value in configured.items():
-            if where == section and value.strip():  # pip ignores empty ones
-                settings[name] = value.split()
-    if settings.get("no-index", ["no"])[0].lower() in ("0", "false", "no", "off", "n", "f"):
-        settings.pop("no-index", None)
-    return settings
-
-
-def uv_environment(settings: dict[str, list[str]]) -> dict[str, str]:
-    """Pip's settings in uv's words. What the user has set for uv itself stays."""
-    translated = {
-        "UV_DEFAULT_INDEX": " ".join(settings.get("index-url", [])),
-        "UV_INDEX": " ".join(filter(exists, settings.get("extra-index-url", []))),
-        "UV_FIND_LINKS": ",".join(filter(exists, settings.get("find-links", []))),
-        "UV_INSECURE_HOST": " ".join(settings.get("trusted-host", [])),
-        "SSL_CERT_FILE": " ".join(filter(exists, settings.get("cert", []))),
-        "ALL_PROXY": " ".join(settings.get("proxy", [])),
-        "UV_INDEX_STRATEGY": "unsafe-best-match",  # as pip does: the best of all sources
-        "UV_HTTP_RETRIES": "1",  # an index out of reach is out of reach
-    }
-    return {**{name: value for name, value in translated.items() if value}, **os.environ}
-
-
-def exists(place: str) -> bool:
-    """False for a local folder that is gone: pip warns of those, uv gives up."""
-    url = urlsplit(place)
-    if url.scheme not in ("", "file"):
-        return True
-    return Path(url2pathname(url.path) if url.scheme else place).expanduser().exists()
+    variables = {"UV_HTTP_RETRIES": "1", **environment()}  # an index out of reach is out of reach
+    return run([*UV, command, "--python", sys.executable, *arguments], stdin=stdin, env=variables)
 
 
 def importable_torch() -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from bnmatrix.conditions import boxes
-from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Law, TargetMatrix, Value
+from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Interval, Law, TargetMatrix, Value
 
 MEASURED = ("ok", "raised", "crashed")
 """Outcomes that say something about behaviour; `unavailable`, `timed_out` and `skipped` say nothing."""
@@ -26,6 +26,9 @@ DESCRIPTIVE = (
 )  # fmt: skip
 CONVENTIONS = ("update_rate", "epsilon", "variance_estimator", "output_scale")
 SAYS_NOTHING = ("undecided", "unstable")
+
+Reading = tuple[Value, Interval | None]
+"""What a cell says of a fact: its value and, of a number, the interval that the measurement allows."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,11 +201,21 @@ def comparable_facts(old: CellResult, new: CellResult) -> list[str]:
 
 
 def differs(old: CellResult, new: CellResult, fact: str) -> bool:
+    """Whether the two cells say different things of `fact`."""
+    return disagree(reading(old, fact), reading(new, fact))
+
+
+def reading(cell: CellResult, fact: str) -> Reading:
+    """What the cell says of `fact`."""
+    return fact_of(cell, fact), cell.interval(fact)
+
+
+def disagree(old: Reading, new: Reading) -> bool:
     """Numbers differ where their intervals do not meet, everything else where it is not the same."""
-    before, after = old.interval(fact), new.interval(fact)
+    before, after = old[1], new[1]
     if before is not None and after is not None:
         return before[1] < after[0] or after[1] < before[0]
-    return fact_of(old, fact) != fact_of(new, fact)
+    return old[0] != new[0]
 
 
 def fact_of(cell: CellResult, fact: str) -> Value:

@@ -52,6 +52,11 @@ PREFERRED = ("updated", "batch", "yes", "through_batch_statistics", "sample")
 
 UNDECIDED = ("undecided", "unstable")
 
+OTHERS = tuple(axis for axis in AXES if axis not in ("training", "trainable"))
+
+Place = tuple[str, ...]
+"""The values of `OTHERS`: where four cells make a truth table of training and trainable."""
+
 
 def laws(cells: Sequence[CellResult]) -> list[Law]:
     """Every law that `cells` of one target obey, by layer and fact."""
@@ -59,12 +64,12 @@ def laws(cells: Sequence[CellResult]) -> list[Law]:
     for layer in dict.fromkeys(cell.axes["layer"] for cell in cells):
         own = [cell for cell in cells if cell.axes["layer"] == layer]
         for fact in TOLD:
-            for value in _values(cell.facts[fact] for cell in own if fact in cell.facts):
+            for value in values_told(cell.facts[fact] for cell in own if fact in cell.facts):
                 found += _of_value(layer, own, fact, value)
     return found
 
 
-def _values(values: Iterable[Value]) -> list[Value]:
+def values_told(values: Iterable[Value]) -> list[Value]:
     """The values to tell laws of: of two, the preferred one."""
     known = list(
         dict.fromkeys(value for value in values if value not in (*UNDECIDED, "absent", "not_applicable"))
@@ -77,23 +82,33 @@ def _values(values: Iterable[Value]) -> list[Value]:
 
 def _of_value(layer: str, cells: Sequence[CellResult], fact: str, value: Value) -> list[Law]:
     """The laws of one value of a fact: one rule everywhere, or one for each part of the other axes."""
-    groups: dict[tuple[str, ...], dict[tuple[str, str], Value | None]] = {}
-    others = [axis for axis in AXES if axis not in ("training", "trainable")]
+    ruled = rules(cells, fact, value)
+    universe = {place: axes_of(place) for place in ruled}
+    found = []
+    for rule in dict.fromkeys(ruled.values()):
+        for when, _ in boxes(universe, [place for place in ruled if ruled[place] == rule]):
+            found.append(Law(layer=layer, fact=fact, value=value, rule=rule, when=when))
+    return found
+
+
+def rules(cells: Sequence[CellResult], fact: str, value: Value) -> dict[Place, str]:
+    """The rule under which `fact` has `value`, in each place where all four combinations were decided."""
+    groups: dict[Place, dict[tuple[str, str], Value | None]] = {}
     for cell in cells:
         row = (cell.axes["training"], cell.axes["trainable"])
         if row in ROWS:
-            groups.setdefault(tuple(cell.axes[axis] for axis in others), {})[row] = cell.facts.get(fact)
-    ruled: dict[tuple[str, ...], str] = {}
-    for key, rows in groups.items():
+            groups.setdefault(tuple(cell.axes[axis] for axis in OTHERS), {})[row] = cell.facts.get(fact)
+    ruled = {}
+    for place, rows in groups.items():
         column = [rows.get(row) for row in ROWS]
         if all(entry is not None and entry not in UNDECIDED for entry in column):
-            ruled[key] = RULES[tuple(entry == value for entry in column)]
-    universe = {key: dict(zip(others, key, strict=True)) for key in ruled}
-    found = []
-    for rule in dict.fromkeys(ruled.values()):
-        for when, _ in boxes(universe, [key for key in ruled if ruled[key] == rule]):
-            found.append(Law(layer=layer, fact=fact, value=value, rule=rule, when=when))
-    return found
+            ruled[place] = RULES[tuple(entry == value for entry in column)]
+    return ruled
+
+
+def axes_of(place: Place) -> dict[str, str]:
+    """A place as {axis: value}."""
+    return dict(zip(OTHERS, place, strict=True))
 
 
 def defaults(cells: Sequence[CellResult]) -> list[Default]:

@@ -17,6 +17,9 @@ SCHEMA_VERSION = 1
 
 OUTCOMES = ("ok", "raised", "unavailable", "crashed", "timed_out", "skipped")
 
+FAULTS = ("crashed", "timed_out", "skipped")
+"""Outcomes that make a run incomplete."""
+
 Value = str | int | float
 """What a fact says: a word, an integer, yes/no, or a number (whose interval lies in `measured`)."""
 
@@ -105,6 +108,11 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     expectations: list[ExpectationResult] = []
 
 
+def is_complete(matrix: Matrix) -> bool:
+    """Whether every cell could be run (an exception of the framework is a result, too)."""
+    return not any(cell.outcome in FAULTS for target in matrix.targets for cell in target.cells)
+
+
 def load(path: Path) -> Matrix:
     """The matrix saved in `path`. Raises UsageError that says what is wrong with the file."""
     try:
@@ -181,7 +189,12 @@ def _whole(cell: CellResult) -> CellResult:
 
 def dump(matrix: object) -> bytes:
     """Any of these structs as indented JSON, ending in a newline."""
-    return msgspec.json.format(msgspec.json.encode(matrix, enc_hook=_plain), indent=2) + b"\n"
+    return msgspec.json.format(encode(matrix), indent=2) + b"\n"
+
+
+def encode(struct: object) -> bytes:
+    """Any of these structs as JSON."""
+    return msgspec.json.encode(struct, enc_hook=_plain)
 
 
 def _plain(value: Any) -> Any:

@@ -1,39 +1,39 @@
-"""Measure: plans in, a matrix out. Drives the runner and the judge, and decides when a fact is settled.
+"""Measure: plans in, a matrix out. Places the targets, drives the runner, and keeps what was found.
 
-Every cell is observed with two seeds, each time freshly built and compiled. Where those disagree or
-leave something open it is observed again, up to `MOST` times; what still disagrees is `unstable`.
+What is known already comes from the store; only for the rest are environments made and probes started.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from bnmatrix import __version__
 from bnmatrix.axes import Cell
-from bnmatrix.errors import UsageError
-from bnmatrix.layers import layers
-from bnmatrix.runner import Answer, Greeting, Guest, ProbeFailed, Request, Runner
+from bnmatrix.errors import BnmatrixError, Exit, UsageError
+from bnmatrix.laws import defaults, laws
+from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Matrix, TargetMatrix
+from bnmatrix.placement import Placement, Wishes, place, ready, with_module
+from bnmatrix.records import Header, Place, Records
 from bnmatrix.scenario import Given
 from bnmatrix.target import Target, how_to_install
 
 if TYPE_CHECKING:
-    from bnmatrix.judge import Judgement, Settled
-    from bnmatrix.matrix import CellResult, Matrix, TargetMatrix
+    from concurrent.futures import Future, ThreadPoolExecutor
 
-CONFIRMING = 2
-"""Observations of every cell."""
-
-MOST = 5
-"""Observations of a cell at the most."""
+    from bnmatrix.runner import Answer, Event, Guest, ProbeFailed, Request, Runner
+    from bnmatrix.settling import Subject
 
 RESTARTS = 12
-"""Fresh probes a target may have after cells that were given up: then the rest of it is, too."""
+"""Fresh probes a target may have without an answer between, for cells that were given up; then all are."""
 
-FAULTS = ("crashed", "timed_out", "skipped")
-"""Outcomes that make a run incomplete."""
+ASKING = 4
+"""Targets that the package index is asked about at a time."""
+
+MAKING = 2
+"""Environments that are made at a time."""
 
 Progress = Callable[[int, int, str], None]
 """(cells settled, cells in all, a note)"""
@@ -50,92 +50,68 @@ class Plan:
     cells: tuple[Cell, ...]
     given: Given | None = None
 
+    def given_as_sent(self) -> dict[str, Any] | None:
+        """`given` as the probe is told it."""
+        if self.given is None:
+            return None
+        sent = {"state": self.given.state, "options": self.given.options}
+        return sent if self.given.input is None else {**sent, "input": self.given.input}
+
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure: the first seed, the seconds a cell may take, the device of targets that name none."""
+    """How to measure.
+
+    seed:    the first seed
+    timeout: seconds a cell may take
+    device:  of targets that name none
+    wishes:  where targets run
+    known:   measure nothing: what is not known is `skipped`
+    """
 
     seed: int = 0
     jobs: int | None = None
     timeout: float = 60.0
     device: str | None = None
+    wishes: Wishes = field(default_factory=Wishes)
+    known: bool = False
 
 
-@dataclass
-class _Subject:
-    """A cell of a plan while it is being measured."""
+def guest_of(target: Target, python: str, device: str) -> Guest:
+    """How `target` runs in the environment of the interpreter `python`."""
+    from bnmatrix.runner import Guest
 
-    plan: int
-    cell: Cell
-    wanted: int = CONFIRMING
-    answers: list[Answer] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
-    result: CellResult | None = None
-
-
-def guest_of(target: Target, device: str | None) -> Guest:
-    """How the current environment runs `target`."""
-    variables = dict(target.family.variables)
-    if target.backend:
-        variables["KERAS_BACKEND"] = target.backend
     return Guest(
         target=target.text,
         framework=target.framework,
         backend=target.backend,
-        device=target.device or device or "cpu",
-        variables=tuple(variables.items()),
+        device=device,
+        python=python,
+        variables=target.probe_variables(),
     )
 
 
 def measure(
-    plans: Sequence[Plan], options: Options, progress: Progress = lambda done, total, note: None
+    plans: Sequence[Plan],
+    options: Options,
+    progress: Progress = lambda done, total, note: None,
+    records: Records | None = None,
 ) -> Matrix:
-    """Measure every cell of every plan.
+    """The matrix of every cell of every plan: known from `records`, or measured and put there.
 
-    Raises UsageError where a target's package or device is not there. Where its probe cannot start for
-    another reason all its cells are `crashed`; what befalls single cells is their outcome.
+    Raises BnmatrixError where a target, its package or its device cannot be had as asked for, and where
+    no target has an environment. One among others that has none is `skipped`, one whose probe cannot start
+    `crashed`; what befalls single cells is their outcome.
     """
-    from bnmatrix.matrix import SCHEMA_VERSION, Matrix
-
-    guests = [guest_of(plan.target, options.device) for plan in plans]
-    subjects = {
-        (number, cell.id): _Subject(number, cell) for number, plan in enumerate(plans) for cell in plan.cells
-    }
-    total, done = len(subjects), 0
-    greetings: dict[Guest, Greeting] = {}
-    with Runner(jobs=options.jobs or processors(), timeout=options.timeout, restarts=RESTARTS) as runner:
-        for number, (guest, plan) in enumerate(zip(guests, plans, strict=True)):
-            runner.submit(guest, _requests(number, plan, options.seed))
-        runner.start()
-        # The judge brings numpy; it loads while the probes import their frameworks.
-        progress(0, total, "starting the frameworks")
-        for event in runner.results():
-            if isinstance(event, Greeting):
-                greetings[event.guest] = event
-            elif isinstance(event, ProbeFailed):
-                # What only the user can mend ends the run; else its cells are crashed and the others go on.
-                if event.kind != "failed":
-                    raise _not_there(event, plans[guests.index(event.guest)].target)
-            else:
-                number, identity = cast(_Key, event.request.key)
-                subject = subjects[number, identity]
-                _take(subject, event)
-                missing = subject.wanted - len(subject.answers)
-                if not missing and subject.result is None:
-                    missing = _settle(subject)
-                    if missing:
-                        subject.wanted += missing
-                        runner.submit(guests[number], _further(subject, plans[number], options.seed))
-                    else:
-                        done += 1
-                        progress(done, total, plans[number].target.text)
+    parts = [_Part(plan, plan.target.device or options.device or "cpu") for plan in plans]
+    _place(parts, options, progress)
+    for part in parts:
+        part.look_up(records, options.seed)
+    unknown = [part for part in parts if part.is_open]
+    if unknown and not options.known:
+        _Measuring(parts, options, progress, records).run(unknown)
     return Matrix(
-        schema_version=SCHEMA_VERSION,
-        bnmatrix=__version__,
-        targets=[
-            _target_matrix(plan, greetings.get(guest), [subjects[number, cell.id] for cell in plan.cells])
-            for number, (plan, guest) in enumerate(zip(plans, guests, strict=True))
-        ],
+        schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=[part.matrix() for part in parts]
     )
 
 
@@ -144,113 +120,237 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def is_complete(matrix: Matrix) -> bool:
-    """Whether every cell could be run (an exception of the framework is a result, too)."""
-    return not any(cell.outcome in FAULTS for target in matrix.targets for cell in target.cells)
+@dataclass
+class _Part:
+    """A plan on its way: where it runs, what is known of it, and why it cannot be had."""
+
+    plan: Plan
+    device: str
+    placement: Placement | None = None
+    guest: Guest | None = None
+    header: Header | None = None
+    results: dict[Cell, CellResult] = field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything left to measure."""
+        if self.failure is not None:
+            return False
+        return self.header is None or len(self.results) < len(self.plan.cells)
+
+    def place_key(self) -> Place:
+        """Of its results in the store."""
+        assert self.placement is not None
+        target = self.plan.target
+        identity, variables = self.placement.identity, target.probe_variables()
+        return Place(target.framework, target.backend, self.device, identity, variables)
+
+    def look_up(self, records: Records | None, seed: int) -> None:
+        """Take what is known."""
+        if records is not None and self.placement is not None:
+            self.header, self.results = records.known(
+                self.place_key(), self.plan.cells, seed, self.plan.given_as_sent()
+            )
+
+    def matrix(self) -> TargetMatrix:
+        """What became of it; a cell without a result is `skipped`."""
+        reason = self.failure or "not measured yet"
+        cells = [
+            self.results.get(cell)
+            or CellResult(
+                id=cell.id,
+                axes=cell.axes,
+                outcome="skipped",
+                facts={},
+                measured={},
+                seconds=0.0,
+                reason=reason,
+            )
+            for cell in self.plan.cells
+        ]
+        header = self.header or Header({}, "", "")
+        return TargetMatrix(
+            target=self.plan.target.text,
+            framework=self.plan.target.framework,
+            versions=header.versions,
+            python=header.python,
+            device=header.device,
+            cells=cells,
+            laws=laws(cells),
+            defaults=defaults(cells),
+        )
 
 
-def _requests(number: int, plan: Plan, seed: int) -> list[Request]:
-    """Every cell once, then every cell again with another seed: a confirmation comes from a fresh build."""
-    return [_request(number, plan, cell, seed + turn) for turn in range(CONFIRMING) for cell in plan.cells]
+def _place(parts: Sequence[_Part], options: Options, progress: Progress) -> None:
+    """Place every part. Raises what the user has to mend, and what befell all of them."""
+    errors: list[BnmatrixError] = []
 
-
-def _further(subject: _Subject, plan: Plan, seed: int) -> list[Request]:
-    turns = range(len(subject.answers), subject.wanted)
-    return [_request(subject.plan, plan, subject.cell, seed + turn) for turn in turns]
-
-
-def _request(number: int, plan: Plan, cell: Cell, seed: int) -> Request:
-    given: dict[str, Any] | None = None
-    if plan.given is not None:
-        given = {"state": plan.given.state, "options": plan.given.options}
-        if plan.given.input is not None:
-            given["input"] = plan.given.input
-    key: _Key = (number, cell.id)
-    return Request(cell.axes, seed, given, key)
-
-
-def _take(subject: _Subject, answer: Answer) -> None:
-    from bnmatrix.judge import judge
-
-    if answer.observation is not None:
-        axes = subject.cell.axes
+    def place_one(part: _Part, from_index: bool) -> None:
         try:
-            subject.judgements.append(judge(answer.observation, layers()[axes["layer"]], axes))
-        except Exception as error:  # a fault of ours must not cost the other cells
-            reason = f"bnmatrix could not judge it: {type(error).__name__}: {error}; please report this"
-            answer = replace(answer, outcome="crashed", observation=None, reason=reason)
-    subject.answers.append(answer)
+            part.placement = place(part.plan.target, options.wishes, from_index)
+        except BnmatrixError as error:
+            part.failure = _in_a_line(error)
+            errors.append(error)
+
+    for part in parts:
+        place_one(part, from_index=False)
+    unplaced = [part for part in parts if part.placement is None and part.failure is None]
+    if unplaced and not options.known:
+        from concurrent.futures import ThreadPoolExecutor
+
+        progress(0, sum(len(part.plan.cells) for part in parts), "asking the package index")
+        with ThreadPoolExecutor(ASKING) as pool:
+            list(pool.map(lambda part: place_one(part, from_index=True), unplaced))
+    for error in errors:
+        if error.exit_code == Exit.USAGE or len(errors) == len(parts):
+            raise error
+        options.wishes.tell(_in_a_line(error))
 
 
-def _settle(subject: _Subject) -> int:
-    """Set the subject's result, or return how many more observations it needs."""
-    from bnmatrix.judge import settle
-
-    outcomes = {answer.outcome for answer in subject.answers}
-    settled = settle(subject.judgements)
-    flickers = len(outcomes) > 1 and not outcomes & set(FAULTS)
-    missing = max(settled.missing, CONFIRMING if flickers else 0)
-    if missing and len(subject.answers) < MOST:
-        return min(missing, MOST - len(subject.answers))
-    subject.result = _result(subject, settled)
-    return 0
+def _in_a_line(error: BnmatrixError) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
-def _result(subject: _Subject, settled: Settled) -> CellResult:
-    from bnmatrix.matrix import CellResult
+class _Measuring:
+    """Parts being measured: environments are made while those that are there are at work."""
 
-    # A fault in one observation of a cell is a fault of the cell; else what most of them say.
-    outcomes = [answer.outcome for answer in subject.answers]
-    faults = [outcome for outcome in outcomes if outcome in FAULTS]
-    outcome = faults[0] if faults else max(outcomes, key=outcomes.count)
-    first = next(answer for answer in subject.answers if answer.outcome == outcome)
-    measured: dict[str, Any] = dict(subject.judgements[0].readings) if subject.judgements else {}
-    if settled.intervals:
-        measured["intervals"] = {fact: list(interval) for fact, interval in settled.intervals.items()}
-    unstable = dict(settled.unstable)
-    if len(set(outcomes)) > 1:
-        unstable["outcome"] = {
-            "rate": round(1 - outcomes.count(outcome) / len(outcomes), 3),
-            "values": {word: outcomes.count(word) for word in dict.fromkeys(outcomes)},
-        }
-    if unstable:
-        measured["unstable"] = unstable
-    return CellResult(
-        id=subject.cell.id,
-        axes=subject.cell.axes,
-        outcome=outcome,
-        facts=settled.facts if outcome != "unavailable" else {},
-        measured=measured,
-        seconds=round(sum(answer.seconds for answer in subject.answers), 6),
-        reason=_reason(first),
-    )
+    def __init__(
+        self, parts: Sequence[_Part], options: Options, progress: Progress, records: Records | None
+    ) -> None:
+        self.parts = parts
+        self.options = options
+        self.progress = progress
+        self.records = records
+        self.subjects: dict[_Key, Subject] = {}
+        self.making: set[Future[None]] = set()
+        self.modules: set[tuple[int, str]] = set()
 
+    def run(self, unknown: Sequence[_Part]) -> None:
+        """Measure what the parts `unknown` lack."""
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-def _reason(answer: Answer) -> str | None:
-    """Why an outcome is not ok, in a line."""
-    if answer.observation is not None and answer.observation.exception is not None:
-        exception = answer.observation.exception
-        return f"{exception.type}: {exception.message}"
-    if answer.observation is not None and answer.observation.reason is not None:
-        return answer.observation.reason
-    return answer.reason
+        from bnmatrix.runner import Runner
 
+        jobs = self.options.jobs or processors()
+        with Runner(jobs=jobs, timeout=self.options.timeout, restarts=RESTARTS) as runner:
+            pool = ThreadPoolExecutor(MAKING)
+            try:
+                for part in unknown:
+                    self._begin(part, runner, pool)
+                runner.start()
+                # The judge brings numpy; it loads while the probes import their frameworks.
+                self._report("starting the frameworks")
+                while True:
+                    for event in runner.results():
+                        self._handle(event, runner, pool)
+                    if not self.making:
+                        return
+                    done, self.making = wait(self.making, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+            except BaseException:
+                from bnmatrix import environment
 
-def _target_matrix(plan: Plan, greeting: Greeting | None, subjects: Sequence[_Subject]) -> TargetMatrix:
-    from bnmatrix.laws import defaults, laws
-    from bnmatrix.matrix import TargetMatrix
+                environment.stop()
+                raise
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    cells = [subject.result for subject in subjects if subject.result is not None]
-    return TargetMatrix(
-        target=plan.target.text,
-        framework=plan.target.framework,
-        versions=dict(greeting.versions) if greeting else {},
-        python=greeting.python if greeting else "",
-        device=greeting.device if greeting else "",
-        cells=cells,
-        laws=laws(cells),
-        defaults=defaults(cells),
-    )
+    def _begin(self, part: _Part, runner: Runner, pool: ThreadPoolExecutor) -> None:
+        assert part.placement is not None
+        if part.placement.python is not None:
+            self._submit(part, runner, part.placement.python)
+        else:
+            self.making.add(pool.submit(self._make, part, runner, None))
+
+    def _make(self, part: _Part, runner: Runner, module: str | None) -> None:
+        """In a thread: make the part's environment, with a `module` that it lacked, and submit its cells."""
+        assert part.placement is not None
+        wishes = self.options.wishes
+        try:
+            if module is not None:
+                part.placement = with_module(part.placement, module, wishes) or part.placement
+            python = ready(part.placement, wishes)
+        except BnmatrixError as error:
+            part.failure = _in_a_line(error)
+            wishes.tell(part.failure)
+            return
+        self._submit(part, runner, python)
+
+    def _submit(self, part: _Part, runner: Runner, python: str) -> None:
+        from bnmatrix.settling import Subject
+
+        number = self.parts.index(part)
+        part.guest = guest_of(part.plan.target, python, part.device)
+        subjects = [Subject(cell) for cell in part.plan.cells if cell not in part.results]
+        self.subjects.update({(number, subject.cell.id): subject for subject in subjects})
+        # Every cell once, then every cell again with another seed: a confirmation comes from a fresh build.
+        requests = [self._requests(number, subject) for subject in subjects]
+        runner.submit(part.guest, [request for turn in zip(*requests, strict=True) for request in turn])
+
+    def _requests(self, number: int, subject: Subject) -> list[Request]:
+        """What `subject` still wants to be observed, with the seeds that follow."""
+        from bnmatrix.runner import Request
+
+        plan, key = self.parts[number].plan, (number, subject.cell.id)
+        return [
+            Request(subject.cell.axes, self.options.seed + turn, plan.given_as_sent(), key)
+            for turn in range(len(subject.answers), subject.wanted)
+        ]
+
+    def _handle(self, event: Event, runner: Runner, pool: ThreadPoolExecutor) -> None:
+        from bnmatrix.runner import Answer, Greeting
+
+        if isinstance(event, Greeting):
+            for part in self.parts:
+                if part.guest == event.guest:
+                    part.header = Header(dict(event.versions), event.python, event.device)
+        elif isinstance(event, Answer):
+            self._take(event, runner)
+        else:
+            self._failed(event, runner, pool)
+
+    def _take(self, answer: Answer, runner: Runner) -> None:
+        number, identity = cast(_Key, answer.request.key)
+        part, subject = self.parts[number], self.subjects[number, identity]
+        if answer.guest != part.guest:  # of an environment that lacked a module
+            return
+        missing = subject.take(answer)
+        if missing:
+            assert part.guest is not None
+            runner.submit(part.guest, self._requests(number, subject))
+        elif subject.result is not None and subject.cell not in part.results:
+            part.results[subject.cell] = subject.result
+            if self.records is not None and part.header is not None:
+                self.records.keep(
+                    part.place_key(),
+                    part.header,
+                    subject.cell,
+                    self.options.seed,
+                    part.plan.given_as_sent(),
+                    subject.result,
+                )
+            self._report(part.plan.target.text)
+
+    def _failed(self, failure: ProbeFailed, runner: Runner, pool: ThreadPoolExecutor) -> None:
+        """What only the user can mend ends the run; a module that an environment of ours lacks is added."""
+        own = [part for part in self.parts if part.guest == failure.guest]
+        if failure.kind == "failed":  # its cells come as crashed
+            return
+        for part in own:
+            module = failure.what or ""
+            key = (self.parts.index(part), module)
+            is_ours = part.placement is not None and part.placement.lock is not None
+            if failure.kind != "missing" or not is_ours or key in self.modules:
+                raise _not_there(failure, part.plan.target)
+            self.modules.add(key)
+            part.guest = None
+            self.making.add(pool.submit(self._make, part, runner, module))
+
+    def _report(self, note: str) -> None:
+        total = sum(len(part.plan.cells) for part in self.parts)
+        self.progress(sum(len(part.results) for part in self.parts), total, note)
 
 
 def _not_there(failure: ProbeFailed, target: Target) -> UsageError:

@@ -1,20 +1,27 @@
-"""What a target is and how its text is parsed: a framework, maybe its version, a backend, a device.
+"""What a target is and how its text is parsed, in the syntax of requirements.
 
-    tf2    tf2==2.15.1    keras[jax]==3.8.0    torch:cuda    torch==1.12.1:cpu
+    tf2                          the installed one
+    tf1==1.15.5   tf1==1.12.*    a release; the newest of a range: tf2>=2.10,<2.16
+    keras[jax]==3.8.0            `keras` means `keras[tensorflow]`
+    tf2==2.18.1,keras==3.5.0     further packages follow, after a comma or a space, with a version if need be
+    torch==1.12.1:cpu            the device comes last; it belongs to the target and never selects a build
+    production                   a name of the user's own: see `named_targets.py`
 
-`keras` means `keras[tensorflow]`. The device belongs to the target, never to a cell.
+The version is that of the package that the framework comes in: tensorflow, tf-keras, keras, torch.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from dataclasses import dataclass
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bnmatrix.axes import COMPILING
 from bnmatrix.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 KERAS_EXECUTIONS = ("call", "graph", *COMPILING)
 
@@ -23,6 +30,7 @@ KERAS_EXECUTIONS = ("call", "graph", *COMPILING)
 class Family:
     """A framework that bnmatrix can speak to, whatever its version.
 
+    package:    the distribution whose version is that of the framework
     packages:   what must be installed for it, as module names
     extra:      the extra of bnmatrix that brings them
     apis:       its values of the axis `api`; `default` is the first
@@ -32,6 +40,7 @@ class Family:
 
     name: str
     meaning: str
+    package: str
     packages: tuple[str, ...]
     extra: str
     apis: tuple[str, ...]
@@ -45,6 +54,7 @@ FAMILIES = {
         Family(
             name="tf1",
             meaning="tf.compat.v1 with tf_keras, in a session",
+            package="tensorflow",
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
             apis=("default", "keras", "contrib"),
@@ -54,6 +64,7 @@ FAMILIES = {
         Family(
             name="tf2",
             meaning="tf.keras as TensorFlow brings it",
+            package="tensorflow",
             packages=("tensorflow",),
             extra="tensorflow",
             apis=("default",),
@@ -63,6 +74,7 @@ FAMILIES = {
         Family(
             name="tf_keras",
             meaning="Keras 2 beside TensorFlow, as the package tf_keras",
+            package="tf-keras",
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
             apis=("default",),
@@ -73,6 +85,7 @@ FAMILIES = {
         Family(
             name="keras",
             meaning="Keras 3 on a backend of its own: keras[tensorflow], keras[torch], keras[jax]",
+            package="keras",
             packages=("keras",),
             extra="tensorflow",
             apis=("default",),
@@ -81,6 +94,7 @@ FAMILIES = {
         Family(
             name="torch",
             meaning="torch.nn",
+            package="torch",
             packages=("torch",),
             extra="torch",
             apis=("default", "functional"),
@@ -91,21 +105,39 @@ FAMILIES = {
 
 BACKENDS = ("tensorflow", "torch", "jax")
 
-_TEXT = re.compile(
-    r"(?P<framework>[A-Za-z0-9_.-]*?)(?:\[(?P<backend>[^\]]*)\])?(?P<versions>[=<>~!][^:]*)?(?::(?P<device>.*))?"
+TWINS = {
+    "tensorflow": ("tensorflow-cpu", "tensorflow-gpu", "tensorflow-intel", "tf-nightly", "tf-nightly-cpu"),
+    "keras": ("keras-nightly",),
+    "tf-keras": ("tf-keras-nightly",),
+}
+"""Distributions that hold the same modules under another name."""
+
+_UNTWINNED = {twin: name for name, twins in TWINS.items() for twin in twins}
+
+_FIRST = re.compile(
+    r"(?P<framework>[A-Za-z0-9_.-]*?)(?:\[(?P<backend>[^\]]*)\])?(?P<versions>[=<>~!@].*)?", re.DOTALL
 )
 _DEVICE = re.compile(r"cpu|gpu|auto|cuda(:\d+)?")
+_EXAMPLES = "a target reads: tf2, tf2==2.15.1, keras[jax], torch:cuda"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A parsed target. `text` is what the user wrote; `versions` the specifiers, empty for the installed."""
+    """A parsed target.
+
+    text:      what the user wrote
+    pins:      (distribution, specifiers) of the packages that were named, the framework's own first if it was
+    python:    the interpreter that a named target asks for: a path or a version
+    variables: environment variables that a named target sets
+    """
 
     text: str
     framework: str
-    backend: str | None
-    versions: str
-    device: str | None
+    backend: str | None = None
+    device: str | None = None
+    pins: tuple[tuple[str, str], ...] = ()
+    python: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def family(self) -> Family:
@@ -117,33 +149,132 @@ class Target:
         """The modules that must be there."""
         return self.family.packages + ((self.backend,) if self.backend else ())
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The distributions that were given a version: what others demand of them does not count."""
+        return tuple(name for name, versions in self.pins if versions)
+
+    def requirements(self) -> tuple[str, ...]:
+        """What an environment of its own must hold, as requirements; the framework's own package first."""
+        pinned = {_UNTWINNED.get(name, name): name + versions for name, versions in self.pins}
+        wanted = [self.family.package, *map(canonical, self.modules), "numpy", *pinned]
+        if self.framework == "tf1" and pinned:
+            # Many a release of TensorFlow brings its Keras itself; where it does not, that shows at import.
+            wanted = [name for name in wanted if name != "tf-keras" or name in pinned]
+        return tuple({name: pinned.get(name, name) for name in wanted}.values())
+
+    def probe_variables(self) -> tuple[tuple[str, str], ...]:
+        """The environment variables of its probe, the user's last."""
+        backend = {"KERAS_BACKEND": self.backend} if self.backend else {}
+        return tuple({**dict(self.family.variables), **backend, **dict(self.variables)}.items())
+
 
 def parse(text: str) -> Target:
     """The target that `text` names; UsageError for an unknown framework, backend, version or device."""
-    match = _TEXT.fullmatch(text.strip())
+    written = " ".join(text.split())
+    tight = re.sub(r"\s*(===|==|!=|<=|>=|~=|<|>|,)\s*", r"\1", written)
+    # A further package begins with a letter, a further specifier with an operator.
+    named, colon, device = tight.partition(":")
+    first, *others = re.split(r"[ ,](?=[A-Za-z])", named)
+    match = _FIRST.fullmatch(first)
     if not match:
-        raise UsageError(
-            f"{text!r} is not a target", "a target reads: tf2, tf2==2.15.1, keras[jax], torch:cuda"
-        )
-    framework, backend, device = match["framework"], match["backend"], match["device"]
-    if framework not in FAMILIES:
-        raise unknown("framework", framework or text, list(FAMILIES))
+        raise UsageError(f"{text!r} is not a target", _EXAMPLES)
+    framework, backend, versions = match["framework"], match["backend"], match["versions"] or ""
+    if framework in FAMILIES:
+        target = _of_family(written, framework, backend, versions)
+    else:
+        target = _of_name(text, framework, backend, versions)
+    if colon:
+        target = replace(target, device=check_device(device))
+    pins = (*target.pins, *(_pin(written, other) for other in others))
+    return replace(target, text=written, pins=_merged(written, pins))
+
+
+def _of_family(text: str, framework: str, backend: str | None, versions: str) -> Target:
     if framework == "keras":
         backend = backend or "tensorflow"
         if backend not in BACKENDS:
             raise unknown("backend", backend, BACKENDS, f"{text}: ")
     elif backend is not None:
         raise UsageError(f"{text}: {framework} has no backends", "only keras does: keras[torch], keras[jax]")
-    versions = (match["versions"] or "").strip()
+    if not versions:
+        return Target(text, framework, backend)
+    specifiers = _specifiers(text, versions, framework)
+    if framework == "tf1" and not any(
+        each.operator[0] == "=" or _major(each.version) > 1 for each in specifiers
+    ):
+        specifiers &= "<2"  # a range means real releases; the embedded tf1 of a later one must be named
+    return Target(text, framework, backend, pins=((FAMILIES[framework].package, str(specifiers)),))
+
+
+def _of_name(text: str, name: str, backend: str | None, versions: str) -> Target:
+    """A target of the user's own name."""
+    from bnmatrix.named_targets import find
+
+    entry = find(name)
+    if entry is None:
+        from bnmatrix.named_targets import names
+
+        raise unknown("framework", name or text, [*FAMILIES, *names()])
+    if backend or versions:
+        raise UsageError(f"{text}: {name} has its version in {entry.file}", f"write it as it is: {name}")
+    if find(re.split(r"[^\w-]", entry.target, maxsplit=1)[0]):
+        raise UsageError(f"{entry.file}: the target of {name} is a name itself", _EXAMPLES)
+    target = parse(entry.target)
+    pins = (*target.pins, *(_pin(f"{entry.file}: {name}", package) for package in entry.packages))
+    return replace(target, pins=pins, python=entry.python, variables=tuple(entry.variables.items()))
+
+
+def _pin(text: str, requirement: str) -> tuple[str, str]:
+    """(distribution, specifiers) of a further package."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
-        SpecifierSet(versions)
+        found = Requirement(requirement)
+    except InvalidRequirement as error:
+        raise UsageError(f"{text}: {requirement!r} is not a requirement", "write keras==3.5.0") from error
+    if found.url or found.marker or found.extras:
+        raise UsageError(
+            f"{text}: {requirement!r} is more than a package and its version", "write keras==3.5.0"
+        )
+    return canonical(found.name), str(found.specifier)
+
+
+def _merged(text: str, pins: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """One pin a package. Raises UsageError where an exact version is outside of what else is asked of it."""
+    together: dict[str, str] = {}
+    for name, versions in pins:
+        together[name] = ",".join(filter(None, (together.get(name), versions)))
+    for name, versions in together.items():
+        specifiers = _specifiers(text, versions, name)
+        for each in specifiers:
+            exact = each.operator in ("==", "===") and not each.version.endswith(".*")
+            if exact and not specifiers.contains(each.version, prereleases=True):
+                raise UsageError(
+                    f"{text}: nothing is {name}{versions.replace(',', ' and ')} at once",
+                    "leave one of them out",
+                )
+    return tuple(together.items())
+
+
+def _specifiers(text: str, versions: str, example: str) -> SpecifierSet:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        return SpecifierSet(versions)
     except InvalidSpecifier as error:
         raise UsageError(
-            f"{text}: {versions!r} is not a version specifier", "write for instance tf2==2.15.1"
+            f"{text}: {versions!r} is not a version specifier", f"write for instance {example}==2.15.1"
         ) from error
-    return Target(
-        text.strip(), framework, backend, versions, check_device(device) if device is not None else None
-    )
+
+
+def _major(version: str) -> int:
+    return int(re.match(r"(\d*)", version)[1] or 0)  # type: ignore[index]
+
+
+def canonical(name: str) -> str:
+    """The normalised name of a distribution."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def check_device(device: str) -> str:
@@ -151,21 +282,6 @@ def check_device(device: str) -> str:
     if not _DEVICE.fullmatch(device):
         raise UsageError(f"unknown device {device!r}", "a device reads: cpu, gpu, cuda:0 or auto")
     return device
-
-
-def check_installed(target: Target) -> None:
-    """Raise UsageError, saying how to install it, unless the current environment has what `target` needs."""
-    if target.versions:
-        raise UsageError(
-            f"{target.text}: frameworks other than the installed ones are not here yet",
-            f"leave the version out to examine the installed one: {target.text.replace(target.versions, '')}",
-        )
-    missing = [module for module in target.modules if importlib.util.find_spec(module) is None]
-    if missing:
-        raise UsageError(
-            f"{target.text} is not installed here: no module {', '.join(missing)}",
-            how_to_install(target, missing),
-        )
 
 
 def how_to_install(target: Target, missing: list[str]) -> str:
@@ -176,15 +292,7 @@ def how_to_install(target: Target, missing: list[str]) -> str:
     return f"{command}    (or: pip install 'bnmatrix[{target.family.extra}]')"
 
 
-def installed() -> list[Target]:
-    """Every target that the current environment has, at its installed version.
-
-    `keras[tensorflow]` is left out where `tf2` is the same Keras on the same backend.
-    """
-    candidates = [parse(name) for name in FAMILIES if name != "keras"]
-    candidates += [parse(f"keras[{backend}]") for backend in BACKENDS if backend != "tensorflow"]
-    return [
-        target
-        for target in candidates
-        if all(importlib.util.find_spec(module) is not None for module in target.modules)
-    ]
+def candidates() -> list[Target]:
+    """Every target without a version. `keras[tensorflow]` is left out where `tf2` is the same Keras."""
+    found = [parse(name) for name in FAMILIES if name != "keras"]
+    return found + [parse(f"keras[{backend}]") for backend in BACKENDS if backend != "tensorflow"]

@@ -6,11 +6,11 @@ import pytest
 
 from bnmatrix import scenario, scenario_file
 from bnmatrix.layers import layers
-from bnmatrix.matrix import Matrix, TargetMatrix
-from bnmatrix.measurement import Options, Plan, is_complete, measure
-from bnmatrix.target import installed
+from bnmatrix.matrix import Matrix, TargetMatrix, is_complete
+from bnmatrix.measurement import Options, Plan, measure
+from bnmatrix.placement import Wishes, installed
 
-TARGETS = {target.text: target for target in installed()}
+TARGETS = {target.text: target for target in installed(Wishes())}
 CALLS = {"execution": ("call",), "training": ("true", "false")}
 RULES = {
     "tf1": "training",

@@ -7,9 +7,9 @@ import pytest
 from bnmatrix import expectations, scenario, scenario_file
 from bnmatrix.matrix import SCHEMA_VERSION, ExpectationResult, Matrix
 from bnmatrix.measurement import Options, Plan, measure
-from bnmatrix.target import installed
+from bnmatrix.placement import Wishes, installed
 
-TARGETS = installed()
+TARGETS = installed(Wishes())
 NAMES = [name for name in scenario_file.names() if name != "core"]
 UPSTREAM = [name for name in NAMES if name.startswith("upstream_")]
 

@@ -5,17 +5,30 @@ from __future__ import annotations
 import pytest
 
 from bnmatrix.errors import UsageError
-from bnmatrix.target import check_installed, parse
+from bnmatrix.target import how_to_install, parse
 
+TENSORFLOW = "tensorflow"
+
+# text: framework, backend, pins, device
 TEXTS = {
-    "tf2": ("tf2", None, "", None),
-    "tf2==2.15.1": ("tf2", None, "==2.15.1", None),
-    "tf2>=2.10,<2.16": ("tf2", None, ">=2.10,<2.16", None),
-    "keras": ("keras", "tensorflow", "", None),
-    "keras[jax]==3.8.0": ("keras", "jax", "==3.8.0", None),
-    "torch:cuda": ("torch", None, "", "cuda"),
-    "torch:cuda:0": ("torch", None, "", "cuda:0"),
-    "torch==1.12.1:cpu": ("torch", None, "==1.12.1", "cpu"),
+    "tf2": ("tf2", None, {}, None),
+    "tf2==2.15.1": ("tf2", None, {TENSORFLOW: "==2.15.1"}, None),
+    "tf1==1.12.*": ("tf1", None, {TENSORFLOW: "==1.12.*"}, None),
+    "tf2>=2.10,<2.16": ("tf2", None, {TENSORFLOW: "<2.16,>=2.10"}, None),
+    "tf2 >= 2.10, < 2.16": ("tf2", None, {TENSORFLOW: "<2.16,>=2.10"}, None),
+    "tf1>=1.12": ("tf1", None, {TENSORFLOW: "<2,>=1.12"}, None),  # never the embedded one in silence
+    "tf1>=2.4": ("tf1", None, {TENSORFLOW: ">=2.4"}, None),
+    "tf_keras==2.17.0": ("tf_keras", None, {"tf-keras": "==2.17.0"}, None),
+    "keras": ("keras", "tensorflow", {}, None),
+    "keras[jax]==3.8.0": ("keras", "jax", {"keras": "==3.8.0"}, None),
+    "torch:cuda": ("torch", None, {}, "cuda"),
+    "torch:cuda:0": ("torch", None, {}, "cuda:0"),
+    "torch==1.12.1:cpu": ("torch", None, {"torch": "==1.12.1"}, "cpu"),
+    "tf2==2.18.1 keras==3.5.0": ("tf2", None, {TENSORFLOW: "==2.18.1", "keras": "==3.5.0"}, None),
+    "tf2==2.18.1,keras==3.5.0:cpu": ("tf2", None, {TENSORFLOW: "==2.18.1", "keras": "==3.5.0"}, "cpu"),
+    "tf2>=2.10,<2.16,numpy<2": ("tf2", None, {TENSORFLOW: "<2.16,>=2.10", "numpy": "<2"}, None),
+    "tf2,TensorFlow_CPU==2.15.1": ("tf2", None, {"tensorflow-cpu": "==2.15.1"}, None),
+    "tf2==2.22.0rc1": ("tf2", None, {TENSORFLOW: "==2.22.0rc1"}, None),
 }
 
 MISTAKES = {
@@ -26,13 +39,45 @@ MISTAKES = {
     "torch[jax]": ("torch[jax]: torch has no backends", "only keras does"),
     "tf2==": ("tf2==: '==' is not a version specifier", "write for instance"),
     "torch:tpu": ("unknown device 'tpu'", "a device reads"),
+    "tf2==2.15.1,==2.14": (
+        "tf2==2.15.1,==2.14: nothing is tensorflow==2.14 and ==2.15.1 at once",
+        "leave one of them out",
+    ),
+    "tf2==2.15.1,keras==three": (
+        "tf2==2.15.1,keras==three: 'keras==three' is not a requirement",
+        "write keras==3.5.0",
+    ),
+    "tf2,keras[jax]": ("tf2,keras[jax]: 'keras[jax]' is more than a package and its version", "write keras"),
 }
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_target_is_framework_backend_versions_device(text: str) -> None:
+def test_a_target_is_framework_backend_packages_device(text: str) -> None:
     target = parse(text)
-    assert (target.framework, target.backend, target.versions, target.device) == TEXTS[text]
+    assert (target.framework, target.backend, dict(target.pins), target.device) == TEXTS[text]
+
+
+@pytest.mark.parametrize(
+    ("text", "requirements"),
+    [
+        ("tf2", ("tensorflow", "numpy")),
+        ("tf1", ("tensorflow", "tf-keras", "numpy")),
+        ("tf1==1.15.5", ("tensorflow==1.15.5", "numpy")),
+        ("tf_keras==2.17.0", ("tf-keras==2.17.0", "tensorflow", "numpy")),
+        ("keras[torch]==3.3.3", ("keras==3.3.3", "torch", "numpy")),
+        ("keras==2.1.3,numpy<1.17", ("keras==2.1.3", "tensorflow", "numpy<1.17")),
+        ("tf2,tensorflow-cpu==2.15.1", ("tensorflow-cpu==2.15.1", "numpy")),
+        ("tf2==2.18.1 keras==3.5.0", ("tensorflow==2.18.1", "numpy", "keras==3.5.0")),
+    ],
+)
+def test_an_environment_of_its_own_holds_what_it_names_and_what_it_needs(
+    text: str, requirements: tuple[str, ...]
+) -> None:
+    assert parse(text).requirements() == requirements
+
+
+def test_what_was_given_a_version_is_named() -> None:
+    assert parse("keras[jax]==3.8.0,jax,numpy<2").named == ("keras", "numpy")
 
 
 @pytest.mark.parametrize("text", MISTAKES)
@@ -44,25 +89,14 @@ def test_a_mistake_in_a_target_says_what_to_write(text: str) -> None:
     assert hint in (caught.value.hint or "")
 
 
-def test_a_version_is_understood_and_not_here_yet() -> None:
-    with pytest.raises(UsageError, match="not here yet") as caught:
-        check_installed(parse("tf2==2.15.1"))
-    assert (caught.value.hint or "").endswith(": tf2")
-
-
 @pytest.mark.parametrize(
-    ("text", "missing", "hint"),
+    ("text", "missing", "command"),
     [
-        ("torch", {"torch"}, "pip install torch    (or: pip install 'bnmatrix[torch]')"),
-        ("tf1", {"tf_keras"}, "pip install tf_keras    (or: pip install 'bnmatrix[tf1]')"),
-        ("keras[jax]", {"jax"}, "pip install jax"),
-        ("keras[jax]", {"keras", "jax"}, "pip install keras jax"),
+        ("torch", ["torch"], "pip install torch    (or: pip install 'bnmatrix[torch]')"),
+        ("tf1", ["tf_keras"], "pip install tf_keras    (or: pip install 'bnmatrix[tf1]')"),
+        ("keras[jax]", ["jax"], "pip install jax"),
+        ("keras[jax]", ["keras", "jax"], "pip install keras jax"),
     ],
 )
-def test_a_target_that_is_not_installed_says_how_to_install_it(
-    text: str, missing: set[str], hint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in missing else name)
-    with pytest.raises(UsageError, match="no module") as caught:
-        check_installed(parse(text))
-    assert caught.value.hint == hint
+def test_how_to_install_what_is_missing(text: str, missing: list[str], command: str) -> None:
+    assert how_to_install(parse(text), missing) == command

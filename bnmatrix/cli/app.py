@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bnmatrix.cli import diff, list, run
+from bnmatrix.cli import cache, diff, env, list, run, timeline
+from bnmatrix.cli.plain_values import take_plain_values_as_they_are
 from bnmatrix.errors import BnmatrixError, Exit, UsageError
 
 app = typer.Typer(
@@ -18,7 +19,10 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("diff")(diff.diff)
+app.command("timeline")(timeline.timeline)
 app.command("list")(list.list_)
+app.add_typer(env.app, name="env")
+app.add_typer(cache.app, name="cache")
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,6 +54,7 @@ def execute() -> int:
     # Every typer has this base of its errors; not every one exports it.
     usage_error = typer.BadParameter.__mro__[2]
     try:
+        take_plain_values_as_they_are()
         result = typer.main.get_command(app).main(prog_name="bnmatrix", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None

@@ -30,34 +30,40 @@ def diff(
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
     timeout: options.Timeout = 60.0,
+    python: options.Python = None,
+    offline: options.Offline = False,
+    yes: options.Yes = False,
+    no_cache: options.NoCache = False,
+    refresh: options.Refresh = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
     """Compare two frameworks, or saved runs, cell by cell.
 
-    Exit code 0: no difference. 1: behaviour changed. 3: a cell or framework could not be run.
-    5: nothing could be compared.
+    A target that is not installed, or not in the version asked for, gets an environment of its own.
+
+    Exit code 0: no difference. 1: behaviour changed. 3: an environment, framework or cell could not be run.
+    4: the store of known results cannot be used. 5: nothing could be compared.
     """
     from bnmatrix import __version__
-    from bnmatrix.cli.measuring import say_incomplete
+    from bnmatrix.cli.measuring import code_of, means
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.selection import select
     from bnmatrix.cli.sides import both
     from bnmatrix.comparison import compare
-    from bnmatrix.measurement import Options, is_complete
 
     check_format(format)
     path = check_writable(output)
     selection = select(layer, scenario, axis, cell, device)
-    matrix = both(old, new, selection, Options(seed, jobs, timeout, device), quiet, verbose)
+    how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
+    matrix = both(old, new, selection, how)
     result = compare(matrix.targets[0], matrix.targets[1], __version__)
     write(result, format, path, expand)
-    if not is_complete(matrix):
-        say_incomplete(matrix)
+    code = code_of(matrix, how)
     if result.changes:
         return Exit.CHANGED
-    if is_complete(matrix) and not result.summary.same + result.summary.unstable:
+    if code == Exit.DONE and not result.summary.same + result.summary.unstable:
         raise NothingSelectedError(
             "no cell could be compared", "see above why; choose cells that both sides have"
         )
-    return Exit.DONE if is_complete(matrix) else Exit.INCOMPLETE
+    return code

@@ -1,30 +1,108 @@
-"""Measuring as the commands do it: progress on stderr while it lasts, and what went wrong afterwards."""
+"""Measuring as the commands do it: the store, progress on stderr, and what went wrong afterwards."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
 
 from bnmatrix.cli.progress import Reporter, note
 from bnmatrix.cli.selection import Task, counts
-from bnmatrix.measurement import FAULTS, Options, Plan, measure
+from bnmatrix.errors import Exit
+from bnmatrix.matrix import FAULTS, Matrix, is_complete
+from bnmatrix.measurement import Options, Plan, measure
+from bnmatrix.placement import Wishes
 
 if TYPE_CHECKING:
-    from bnmatrix.matrix import Matrix
+    from bnmatrix.store import Store
 
 
-def measured(plans: Sequence[Plan], options: Options, quiet: bool, verbose: bool) -> Matrix:
+@dataclass
+class Means:
+    """The options of a command that measures: how, and how loud; `lost` says why results were not kept."""
+
+    options: Options
+    no_cache: bool = False
+    refresh: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    lost: str | None = None
+
+
+def means(
+    seed: int,
+    jobs: int | None,
+    timeout: float,
+    device: str | None,
+    python: str | None,
+    offline: bool,
+    yes: bool,
+    no_cache: bool,
+    refresh: bool,
+    quiet: bool,
+    verbose: bool,
+    known: bool = False,
+) -> Means:
+    """`Means` from the options as the commands declare them."""
+    options = Options(seed, jobs, timeout, device, Wishes(python, offline, yes), known)
+    return Means(options, no_cache, refresh, quiet, verbose)
+
+
+def measured(plans: Sequence[Plan], means: Means) -> Matrix:
     """Measure `plans`, telling how far it is."""
+    from bnmatrix.records import Records
+
     started = time.monotonic()
-    note(f"measuring {counts(plans)}", quiet)
-    with Reporter(quiet) as report:
-        matrix = measure(plans, options, report)
-    if verbose:
-        note(f"measured in {time.monotonic() - started:.1f} s", quiet)
+    records = None
+    store = None if means.no_cache else _store(means)
+    try:
+        if store:
+            records = Records(store, means.refresh)
+        with Reporter(f"measuring {counts(plans)}", means.quiet) as report:
+            wishes = replace(means.options.wishes, tell=report.say)
+            matrix = measure(plans, replace(means.options, wishes=wishes), report, records)
+    finally:
+        if store:
+            told = store.note
+            store.close()
+            means.lost = store.failed
+            if store.note and store.note != told:  # damage shows only when it is read
+                note(store.note, means.quiet)
+            if store.damaged:
+                note(f"{store.damaged} damaged records of the store were measured anew", means.quiet)
+    if records is not None and records.found:
+        total = sum(len(plan.cells) for plan in plans)
+        note(f"{records.found} of {total} cells were known; --refresh measures them anew", means.quiet)
+    if means.verbose:
+        note(f"done in {time.monotonic() - started:.1f} s", means.quiet)
     return matrix
+
+
+def _store(means: Means) -> Store:
+    from bnmatrix.environment import places
+    from bnmatrix.store import Store
+
+    store = Store.open(places.root() / "store")
+    if store.note:
+        note(store.note, means.quiet)
+    return store
+
+
+def code_of(matrix: Matrix, means: Means) -> int:
+    """The exit code of a run in which nothing changed; says on stderr what could not be run or kept."""
+    for target in matrix.targets:
+        outcomes = [cell.outcome for cell in target.cells if cell.outcome in FAULTS]
+        if outcomes:
+            each = ", ".join(f"{outcomes.count(word)} {word}" for word in dict.fromkeys(outcomes))
+            typer.echo(f"incomplete: of {target.target}'s {len(target.cells)} cells {each}", err=True)
+    if means.lost:
+        typer.echo(f"the results could not be kept: {means.lost}", err=True)
+    if not is_complete(matrix):
+        return Exit.INCOMPLETE
+    return Exit.STORE if means.lost else Exit.DONE
 
 
 def check(tasks: Sequence[Task], matrix: Matrix) -> Matrix:
@@ -55,12 +133,3 @@ def say_unasked(tasks: Sequence[Task], matrix: Matrix, quiet: bool) -> None:
     for name in names:
         if name not in answered:
             note(f"{name} expects nothing of what was measured", quiet)
-
-
-def say_incomplete(matrix: Matrix) -> None:
-    """Count on stderr what could not be run."""
-    for target in matrix.targets:
-        outcomes = [cell.outcome for cell in target.cells if cell.outcome in FAULTS]
-        if outcomes:
-            each = ", ".join(f"{outcomes.count(word)} {word}" for word in dict.fromkeys(outcomes))
-            typer.echo(f"incomplete: of {target.target}'s {len(target.cells)} cells {each}", err=True)

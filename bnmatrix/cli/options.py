@@ -61,8 +61,8 @@ Framework = Annotated[
         "--framework",
         metavar="TARGET",
         autocompletion=complete_framework,
-        help="A framework, with backend and device if need be: tf1, tf2, keras[jax], torch:cuda. "
-        "Repeatable. Without it: every one that is installed.",
+        help="A framework, with version, backend and device if need be: tf2, tf1==1.15.5, "
+        "keras[jax]==3.8.0, torch:cuda. Repeatable. Without it: every one that is installed.",
     ),
 ]
 Layer = Annotated[
@@ -141,6 +141,21 @@ def _seconds(text: str) -> float:
 Timeout = Annotated[
     float, typer.Option("--timeout", metavar="S", parser=_seconds, help="Seconds a cell may take.")
 ]
+Python = Annotated[
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="PYTHON",
+        help="The interpreter: its environment is used where it has the target, else one is made for it. "
+        "Without it: the active environment, and the newest interpreter that fits.",
+    ),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing: use what is here.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Fetch more than 2 GB without further ado.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Neither read nor write the store of known results.")
+]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Measure anew what is known already.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Results and errors only, no progress.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Say more on stderr; tracebacks of internal errors.")

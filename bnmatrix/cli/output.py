@@ -14,8 +14,7 @@ from bnmatrix.errors import UsageError, unknown
 from bnmatrix.render import FORMATS
 
 if TYPE_CHECKING:
-    from bnmatrix.comparison import Diff
-    from bnmatrix.matrix import Matrix
+    from bnmatrix.render import Result
 
 
 def check_format(name: str) -> None:
@@ -46,7 +45,7 @@ def check_writable(name: str | None) -> Path | None:
     return path
 
 
-def write(result: Matrix | Diff, form: str, path: Path | None, expand: bool) -> None:
+def write(result: Result, form: str, path: Path | None, expand: bool) -> None:
     """Write `result` in the format `form` to `path`, or to stdout."""
     if path is None:
         _to_stdout(result, form, expand)
@@ -54,7 +53,7 @@ def write(result: Matrix | Diff, form: str, path: Path | None, expand: bool) -> 
         _to_file(path, _text(result, form, expand))
 
 
-def _text(result: Matrix | Diff, form: str, expand: bool) -> str:
+def _text(result: Result, form: str, expand: bool) -> str:
     if form == "json":
         from bnmatrix.render import as_json
 
@@ -72,7 +71,7 @@ def _text(result: Matrix | Diff, form: str, expand: bool) -> str:
     return terminal.text(result, expand)
 
 
-def _to_stdout(result: Matrix | Diff, form: str, expand: bool) -> None:
+def _to_stdout(result: Result, form: str, expand: bool) -> None:
     if form == "table":
         from bnmatrix.render import terminal
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from types import TracebackType
@@ -26,10 +27,22 @@ def note(text: str, quiet: bool) -> None:
         typer.echo(text, err=True)
 
 
-class Reporter:
-    """A context; called with (cells done, cells in all, note)."""
+def seconds_told(text: str) -> int | None:
+    """The seconds that a line of waiting ends in ("..., 12 s"); None where it is another line."""
+    found = re.search(r", (\d+) s$", text)
+    return int(found[1]) if found else None
 
-    def __init__(self, quiet: bool) -> None:
+
+def is_due(seconds: int) -> bool:
+    """Whether a line of waiting, which comes every 2 seconds, is to be told where every line stays."""
+    return seconds % EVERY < 2
+
+
+class Reporter:
+    """A context; called with (cells done, cells in all, note). `title` is told with the first call."""
+
+    def __init__(self, title: str, quiet: bool) -> None:
+        self.title = title
         self.quiet = quiet
         self.on_terminal = sys.stderr.isatty()
         self.last = time.monotonic()
@@ -46,6 +59,9 @@ class Reporter:
             self.bar.stop()
 
     def __call__(self, done: int, total: int, text: str) -> None:
+        if self.title:
+            self.title, title = "", self.title
+            self.say(title)
         if self.quiet:
             return
         if self.on_terminal:
@@ -53,6 +69,18 @@ class Reporter:
         elif time.monotonic() - self.last > EVERY:
             self.last = time.monotonic()
             note(f"{done} of {total} cells", False)
+
+    def say(self, text: str) -> None:
+        """A line that stays, above the bar; from any thread. Lines of waiting take turns in the bar."""
+        seconds = seconds_told(text)
+        if seconds is not None and self.bar is not None and self.task is not None:
+            self.bar.update(self.task, description=text)
+        elif seconds is not None and not is_due(seconds):
+            return
+        elif self.bar is not None:
+            self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            note(text, self.quiet)
 
     def _draw(self, done: int, total: int, text: str) -> None:
         if self.bar is None:

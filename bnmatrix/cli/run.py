@@ -19,33 +19,36 @@ def run(
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
     timeout: options.Timeout = 60.0,
+    python: options.Python = None,
+    offline: options.Offline = False,
+    yes: options.Yes = False,
+    no_cache: options.NoCache = False,
+    refresh: options.Refresh = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
     """Measure what a layer does in one step, and print the truth table.
 
-    Exit code 0: all was measured. 1: an expectation of a scenario failed. 3: a cell or framework could not be
-    run.
+    A framework that is not installed, or not in the version asked for, gets an environment of its own.
+
+    Exit code 0: done. 1: an expectation of a scenario failed. 3: an environment, framework or cell could not
+    be run. 4: the store of known results cannot be used.
     """
-    from bnmatrix.cli.measuring import check, measured, say_incomplete, say_unasked
+    from bnmatrix.cli.measuring import check, code_of, means, measured, say_unasked
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.progress import note
     from bnmatrix.cli.selection import select, targets, tasks
-    from bnmatrix.measurement import Options, is_complete
 
     check_format(format)
     path = check_writable(output)
     selection = select(layer, scenario, axis, cell, device)
-    found, notes = targets(framework, selection)
+    how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
+    found, notes = targets(framework, selection, how.options.wishes)
     work = tasks(found, selection, named=bool(framework))
     for text in notes:
         note(text, quiet)
-    matrix = measured([task.plan for task in work], Options(seed, jobs, timeout, device), quiet, verbose)
-    matrix = check(work, matrix)
+    matrix = check(work, measured([task.plan for task in work], how))
     say_unasked(work, matrix, quiet)
     write(matrix, format, path, expand)
-    if not is_complete(matrix):
-        say_incomplete(matrix)
-    if any(result.answer == "contradicted" for result in matrix.expectations):
-        return Exit.CHANGED
-    return Exit.DONE if is_complete(matrix) else Exit.INCOMPLETE
+    code = code_of(matrix, how)
+    return Exit.CHANGED if any(result.answer == "contradicted" for result in matrix.expectations) else code

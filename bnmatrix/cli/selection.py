@@ -9,9 +9,10 @@ from bnmatrix.axes import AXES, COMPILING, Cell, check_value, parse_id
 from bnmatrix.errors import NothingSelectedError, UsageError
 from bnmatrix.layers import layers
 from bnmatrix.measurement import Plan
+from bnmatrix.placement import Wishes, installed
 from bnmatrix.scenario import Scenario, Values, cells
 from bnmatrix.scenario_file import find
-from bnmatrix.target import FAMILIES, Family, Target, check_device, check_installed, installed, parse
+from bnmatrix.target import FAMILIES, Family, Target, check_device, parse
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,20 @@ def _overrides(texts: Sequence[str]) -> Values:
     return {name: tuple(values) for name, values in found.items()}
 
 
-def targets(names: Sequence[str] | None, selection: Selection) -> tuple[list[Target], list[str]]:
-    """The targets asked for, each known and installed; and notes on what was left out.
+def targets(
+    names: Sequence[str] | None, selection: Selection, wishes: Wishes
+) -> tuple[list[Target], list[str]]:
+    """The targets asked for, and notes on what was left out.
 
     Without `names`: every one installed that one of the scenarios is about.
     """
     if names:
-        found = list(dict.fromkeys(parse(name) for name in names))
-        for target in found:
-            check_installed(target)
-        return found, []
-    here = installed()
+        return list(dict.fromkeys(parse(name) for name in names)), []
+    here = installed(wishes)
     if not here:
         raise UsageError(
-            "no framework is installed here", "pip install 'bnmatrix[tensorflow]' or 'bnmatrix[torch]'"
+            "no framework is installed here",
+            "name one, and an environment is made for it: --framework tf2, --framework torch==2.4.1",
         )
     about = {name for scenario in selection.scenarios for name in scenario.frameworks or FAMILIES}
     found = [target for target in here if target.framework in about or selection.cells]
@@ -99,7 +100,7 @@ def targets(names: Sequence[str] | None, selection: Selection) -> tuple[list[Tar
     if not found:
         raise UsageError(
             f"none of the frameworks that this is about is installed: {', '.join(sorted(about))}",
-            f"pip install 'bnmatrix[{FAMILIES[sorted(about)[0]].extra}]'",
+            f"name one, and an environment is made for it: --framework {sorted(about)[0]}",
         )
     return found, notes
 
@@ -126,6 +127,14 @@ def tasks(found: Sequence[Target], selection: Selection, named: bool) -> list[Ta
     if not made:
         raise nothing_selected(found, selection)
     return made
+
+
+def no_given(selection: Selection) -> None:
+    """Raise UsageError where a scenario with numbers of its own is to be compared with something."""
+    if any(scenario.given is not None for scenario in selection.scenarios):
+        raise UsageError(
+            "a scenario with numbers of its own is not compared", "bnmatrix run says what it expects"
+        )
 
 
 def nothing_selected(found: Sequence[Target], selection: Selection) -> NothingSelectedError:

@@ -8,38 +8,34 @@ import msgspec
 
 from bnmatrix import __version__
 from bnmatrix.axes import Cell, parse_id
-from bnmatrix.cli.measuring import measured
-from bnmatrix.cli.selection import Selection, cells_of, nothing_selected
+from bnmatrix.cli.measuring import Means, measured
+from bnmatrix.cli.selection import Selection, cells_of, no_given, nothing_selected
 from bnmatrix.errors import NothingSelectedError, UsageError
 from bnmatrix.laws import defaults, laws
 from bnmatrix.matrix import SCHEMA_VERSION, Matrix, TargetMatrix, load
-from bnmatrix.measurement import Options, Plan
-from bnmatrix.target import FAMILIES, Target, check_installed, parse
+from bnmatrix.measurement import Plan
+from bnmatrix.target import FAMILIES, Target, parse
 
 Side = Target | TargetMatrix
 
 
-def both(old: str, new: str, selection: Selection, options: Options, quiet: bool, verbose: bool) -> Matrix:
+def both(old: str, new: str, selection: Selection, means: Means) -> Matrix:
     """A matrix of two targets, old and new.
 
     A saved side is cut down to what is asked for, if anything is. Beside a saved side and
     without selectors, a target is measured in the cells that were saved.
     """
-    if any(scenario.given is not None for scenario in selection.scenarios):
-        raise UsageError(
-            "a scenario with numbers of its own is not compared", "bnmatrix run says what it expects"
-        )
+    no_given(selection)
     sides = [_side(text) for text in (old, new)]
     saved = [side for side in sides if isinstance(side, TargetMatrix)]
     plans = []
     for side in sides:
         if isinstance(side, Target):
-            check_installed(side)
             cells = _cells(selection, side, saved)
             if not cells:
                 raise nothing_selected([side], selection)
             plans.append(Plan(side, cells))
-    fresh = iter(measured(plans, options, quiet, verbose).targets if plans else ())
+    fresh = iter(measured(plans, means).targets if plans else ())
     targets = [next(fresh) if isinstance(side, Target) else _cut(side, selection) for side in sides]
     return Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=targets)
 

@@ -10,6 +10,7 @@
 It records and judges nothing. What was measured before an exception is kept.
 """
 
+import re
 import warnings as warnings_module
 from typing import Any, Callable, Dict, Optional
 
@@ -163,6 +164,17 @@ def outcome_of(made: Pass) -> Record:
 
 
 def first_line(message: object) -> str:
-    """The first line of a message, without what changes from run to run (addresses)."""
-    lines = str(message).strip().splitlines() or [""]
+    """The first line of a message that says what is wrong, without what changes from run to run (addresses).
+
+    TensorFlow's message of an error inside a tf.function starts with a traceback, Keras's with the layer.
+    """
+    plain = re.sub("\x1b\\[[0-9]*m", "", str(message))  # Keras 3 prints in bold
+    lines = [line.strip() for line in plain.splitlines() if line.strip()] or [""]
+    if lines[0] in ("in user code:", "in converted code:"):  # TensorFlow 2.0 and 2.1 say converted
+        named = type(message).__name__ + ": "
+        while len(lines) > 1 and not lines[0].startswith(named):
+            lines.pop(0)
+        lines[0] = lines[0].replace(named, "", 1)
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling "):
+        lines.pop(0)
     return lines[0][:300]

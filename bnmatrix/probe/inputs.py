@@ -46,7 +46,7 @@ def representable(values: np.ndarray) -> np.ndarray:
     """`values` (float64) rounded toward zero to what bfloat16 holds: exact in every float dtype
     but float16, whose narrower range these magnitudes do not leave."""
     bits = np.asarray(values, dtype=np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
-    rounded = bits.view(np.float32).astype(np.float64)
+    rounded = np.array(bits.view(np.float32), dtype=np.float64)  # an array of one number too
     rounded.flags.writeable = False  # shared by all who ask for the same numbers
     return rounded
 
@@ -135,7 +135,7 @@ def parameter(slot: str, shape: Shape, seed: int) -> np.ndarray:
     if base is not None:
         return representable(cycle(base, size) * jitter)
     values = random.uniform(0.25, 1.0, shape) * random.choice([-1.0, 1.0], shape)
-    if slot == "power_iteration_vector" or slot.endswith("_v"):  # of spectral norm: unit vectors
+    if slot == "power_iteration_vector" or slot.endswith(("_v", ".v")):  # of spectral norm: unit vectors
         values = values / np.sqrt((values**2).sum())
     return representable(values)
 

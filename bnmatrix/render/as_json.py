@@ -7,25 +7,29 @@ The schemas are generated from the structs and lie in `bnmatrix/schemas/`; a tes
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bnmatrix.comparison import Diff
 from bnmatrix.matrix import Matrix, dump
+from bnmatrix.timeline import Timeline
+
+if TYPE_CHECKING:
+    from bnmatrix.render import Result
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 
-TYPES: dict[str, type[msgspec.Struct]] = {"run": Matrix, "diff": Diff}
+TYPES: dict[str, type[msgspec.Struct]] = {"run": Matrix, "diff": Diff, "timeline": Timeline}
 
 
-def text(result: Matrix | Diff) -> str:
+def text(result: Result) -> str:
     """The result as indented JSON."""
     return dump(result).decode()
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema of what `bnmatrix run` or `bnmatrix diff` prints. Other fields are allowed."""
+    """The JSON Schema of what the command `kind` prints. Other fields are allowed."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"what `bnmatrix {kind} --format json` prints",

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from bnmatrix.comparison import Diff
+from bnmatrix.comparison import Condition, Diff
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
-from bnmatrix.render import wording
+from bnmatrix.render import over_time, wording
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
+from bnmatrix.timeline import Timeline
+
+if TYPE_CHECKING:
+    from bnmatrix.render import Result
+
+CHANGES = ["where", "fact", "old", "new", "cells"]
 
 LONGEST_LIST = 50
 """More cell ids than this are counted."""
 
 
-def text(result: Matrix | Diff) -> str:
+def text(result: Result) -> str:
     """The result as GitHub-flavoured Markdown."""
-    lines = _diff(result) if isinstance(result, Diff) else _run(result)
+    if isinstance(result, Timeline):
+        lines = _timeline(result)
+    else:
+        lines = _diff(result) if isinstance(result, Diff) else _run(result)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -116,15 +126,8 @@ def _diff(diff: Diff) -> Iterable[str]:
         yield from _table(["layer", "convention", "old", "new"], rows)
     if found := wording.beyond_conventions(diff):
         yield from ("### What changed", "")
-        rows = []
-        for conditions in wording.by_cells([entry for entry in found if not wording.one_sided(entry)]):
-            where = wording.condition(conditions[0].when) or "wherever it was compared"
-            rows += [
-                [_plain(where), facts, _entry(old), _entry(new), str(len(conditions[0].ids))]
-                for facts, old, new in wording.by_change(conditions)
-            ]
-        if rows:
-            yield from _table(["where", "fact", "old", "new", "cells"], rows)
+        if rows := _changes([entry for entry in found if not wording.one_sided(entry)]):
+            yield from _table(CHANGES, rows)
         if only := wording.only_one_has(diff, filter(wording.one_sided, found)):
             yield from (*(f"- {each}" for each in only), "")
     for layer in dict.fromkeys(law.layer for law in diff.laws):
@@ -143,6 +146,53 @@ def _diff(diff: Diff) -> Iterable[str]:
         yield from (f"- `{one.fact}` in `{one.id}`, rate {one.rate}" for one in diff.unstable[:LONGEST_LIST])
         if len(diff.unstable) > LONGEST_LIST:
             yield f"- and {len(diff.unstable) - LONGEST_LIST} more"
+
+
+def _changes(conditions: Sequence[Condition]) -> list[list[str]]:
+    """The rows of a table of `CHANGES`."""
+    rows = []
+    for alike in wording.by_cells(conditions):
+        where = wording.condition(alike[0].when) or "wherever it was compared"
+        rows += [
+            [_plain(where), facts, _entry(old), _entry(new), str(len(alike[0].ids))]
+            for facts, old, new in wording.by_change(alike)
+        ]
+    return rows
+
+
+def _timeline(timeline: Timeline) -> Iterable[str]:
+    yield from (f"## {over_time.range_of(timeline)}", "", over_time.size(timeline), "")
+    if missing := over_time.not_measured(timeline):
+        yield from (*(f"- **no result** {which}: {_plain(reason)}" for which, reason in missing), "")
+    for step in timeline.changes:
+        yield from (f"### {over_time.between(step).capitalize()}", "")
+        if silent := over_time.in_between(step, timeline):
+            yield from (silent, "")
+        if rows := _changes([entry for entry in step.conditions if not wording.one_sided(entry)]):
+            yield from _table(CHANGES, rows)
+        if apart := over_time.appearing(filter(wording.one_sided, step.conditions)):
+            yield from (*(f"- {each}" for each in apart), "")
+    for layer in dict.fromkeys(law.layer for law in timeline.laws):
+        if found := over_time.law_strips(timeline, layer):
+            yield from (f"### Laws: `{layer}`", "")
+            rows = [
+                [f"`{strip.subject}`", which, f"_{says}_" if is_gap else f"`{says}`"]
+                for strip in found
+                for which, says, is_gap in strip.pieces
+            ]
+            yield from _table(["what", "releases", "rule"], rows)
+    if same := over_time.the_same(timeline):
+        yield from (*(f"- {part}" for part in same), "")
+    if silences := over_time.silences(timeline):
+        yield from ("### Not comparable", "")
+        rows = [[str(len(ids)), which, _plain(reason)] for reason, which, ids in silences]
+        yield from _table(["cells", "releases", "reason"], rows)
+    for name, doubts in (
+        ("Undecided", over_time.undecided(timeline)),
+        ("Unstable", over_time.unstable(timeline)),
+    ):
+        if doubts:
+            yield from (f"### {name}", "", *(f"- {doubt.what}: {doubt.which}" for doubt in doubts), "")
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:

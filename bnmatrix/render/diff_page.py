@@ -106,36 +106,33 @@ def changes(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
             continue
         lines += [*([Text()] if lines else []), *heading(name, "", sheet)]
         if severity == "descriptive" and not expand:
-            facts = list(dict.fromkeys(condition.fact for condition in own))
-            count = len({identity for condition in own for identity in condition.ids})
-            text = Text(f"{wording.enumerated(facts)} in {wording.cells(count)}: --expand lists them")
-            lines += indented(text, sheet.width, INDENT)
+            lines += indented(Text(wording.counted(own)), sheet.width, INDENT)
             continue
         both_have = [condition for condition in own if not wording.one_sided(condition)]
         for conditions in wording.by_cells(both_have):
-            lines += _change(conditions, sheet, expand)
+            lines += change(conditions, sheet, expand)
         apart = [condition for condition in own if wording.one_sided(condition)]
         for only in wording.only_one_has(diff, apart):
             lines += indented(Text(only), sheet.width, INDENT, INDENT)
         for conditions in wording.by_cells(apart if expand else []):
-            lines += _change(conditions, sheet, expand)
+            lines += change(conditions, sheet, expand)
     return lines
 
 
-def _change(conditions: Sequence[Condition], sheet: Sheet, expand: bool) -> list[Text]:
+def change(conditions: Sequence[Condition], sheet: Sheet, with_ids: bool, indent: int = INDENT) -> list[Text]:
     """Where, in how many cells, and what: the facts that changed there, old beside new."""
     first = conditions[0]
     place = wording.condition(first.when) or "wherever it was compared"
     title = Text(place, STYLES["head"]).append(f"  {wording.cells(len(first.ids))}", "not bold dim")
-    lines = indented(title, sheet.width, INDENT, INDENT)
+    lines = indented(title, sheet.width, indent, INDENT)
     rows = [
         (facts, entry(old, sheet.signs), entry(new, sheet.signs))
         for facts, old, new in wording.by_change(conditions)
     ]
-    lines += _old_beside_new(rows, sheet, 2 * INDENT)
-    if expand:
+    lines += _old_beside_new(rows, sheet, indent + INDENT)
+    if with_ids:
         for identity in first.ids:
-            lines += indented(Text(f"in {identity}", STYLES["dim"]), sheet.width, 3 * INDENT, INDENT)
+            lines += indented(Text(f"in {identity}", STYLES["dim"]), sheet.width, indent + 2 * INDENT, INDENT)
     return lines
 
 

@@ -120,14 +120,14 @@ def room(sheet: Sheet) -> int:
     return sheet.width - (2 * INDENT if sheet.narrow else INDENT + LABEL)
 
 
-def separated(parts: Sequence[Text | str], sheet: Sheet, width: int) -> list[Text]:
-    """Short parts one after another with dots between, broken between parts first."""
+def separated(parts: Sequence[Text | str], sheet: Sheet, width: int, sign: str | None = None) -> list[Text]:
+    """Short parts one after another with dots, or another `sign`, between, broken between parts first."""
     lines = [Text()]
     for index, part in enumerate(parts):
-        piece = part if isinstance(part, Text) else Text(part)
-        dot = f" {sheet.signs.dot} "
-        if index and len(lines[-1]) + len(dot) + len(piece) <= width:
-            lines[-1].append(dot, STYLES["dim"]).append_text(piece)
+        piece = part.copy() if isinstance(part, Text) else Text(part)
+        between = f" {sheet.signs.dot if sign is None else sign} "
+        if index and len(lines[-1]) + len(between) + len(piece) <= width:
+            lines[-1].append(between, STYLES["dim"]).append_text(piece)
         elif index:
             lines.append(piece)
         else:

@@ -103,7 +103,7 @@ def as_text(kind: str, entries: Sequence[Entry]) -> str:
     """The entries in columns, as wide as the terminal."""
     shape = {"layers": _layers, "frameworks": _frameworks, "axes": _axes, "scenarios": _scenarios}[kind]
     heading, *rows = shape(entries)
-    return "\n".join(_columns(heading, rows, shutil.get_terminal_size((80, 24)).columns))
+    return "\n".join(columns(heading, rows, shutil.get_terminal_size((80, 24)).columns))
 
 
 def _layers(entries: Sequence[Entry]) -> Iterator[Row]:
@@ -139,7 +139,7 @@ def _scenarios(entries: Sequence[Entry]) -> Iterator[Row]:
         yield entry["name"], entry["title"] + about
 
 
-def _columns(heading: Row, rows: Sequence[Row], width: int) -> Iterator[str]:
+def columns(heading: Row, rows: Sequence[Row], width: int) -> Iterator[str]:
     """Columns as wide as they need, the last one wrapped; no columns where the terminal is too narrow."""
     firsts = [
         min(max(len(row[number]) for row in (heading, *rows)), WIDEST_FIRST)

@@ -7,7 +7,7 @@ the encoding or the terminal takes no others.
 from __future__ import annotations
 
 from io import StringIO
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
@@ -16,15 +16,24 @@ from bnmatrix.matrix import Matrix
 from bnmatrix.render import diff_page, run_page
 from bnmatrix.render.layout import View, show
 
+if TYPE_CHECKING:
+    from bnmatrix.render import Result
+
 PICTURE_WIDTH = 80
 
 
-def view(result: Matrix | Diff, expand: bool = False) -> View:
-    """The page of a run or of a difference."""
-    return diff_page.page(result, expand) if isinstance(result, Diff) else run_page.page(result, expand)
+def view(result: Result, expand: bool = False) -> View:
+    """The page of a run, of a difference or of a timeline."""
+    if isinstance(result, Matrix):
+        return run_page.page(result, expand)
+    if isinstance(result, Diff):
+        return diff_page.page(result, expand)
+    from bnmatrix.render import timeline_page  # what only a timeline needs is not loaded for the others
+
+    return timeline_page.page(result, expand)
 
 
-def write(result: Matrix | Diff, stream: TextIO, expand: bool = False) -> None:
+def write(result: Result, stream: TextIO, expand: bool = False) -> None:
     """Print the page to `stream`, as wide as the terminal is."""
     show(view(result, expand), Console(file=stream, highlight=False, markup=False, emoji=False))
 
@@ -33,14 +42,14 @@ class _Utf8(StringIO):
     encoding = "utf-8"
 
 
-def text(result: Matrix | Diff, expand: bool = False) -> str:
+def text(result: Result, expand: bool = False) -> str:
     """The page as text for a UTF-8 file."""
     stream = _Utf8()
     write(result, stream, expand)
     return stream.getvalue()
 
 
-def svg(result: Matrix | Diff, title: str) -> str:
+def svg(result: Result, title: str) -> str:
     """The page as a picture, the same for the same result."""
     console = Console(
         record=True,

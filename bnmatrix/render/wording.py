@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bnmatrix.comparison import Condition, Diff, Side, SideLaw
 from bnmatrix.conditions import When
 from bnmatrix.matrix import CellResult, Default, Law, TargetMatrix, Value
 from bnmatrix.render.beneath import EXPECTED, Beneath
 from bnmatrix.render.folding import Alike
+
+if TYPE_CHECKING:
+    from bnmatrix.timeline import Release
 
 HEADLINE = ("normalised_by", "stochastic")
 """Facts whose laws come first; then what moves, in the order of the facts."""
@@ -115,8 +119,13 @@ def told(laws: Iterable[Law | SideLaw], aside: bool = False) -> list[Told]:
     order = {law.facts: index for index, law in reversed(list(enumerate(found)))}
     return sorted(
         found,
-        key=lambda law: (law.facts[0] not in HEADLINE, "moving_mean" not in law.facts, order[law.facts]),
+        key=lambda law: (weight(law.facts), order[law.facts]),
     )
+
+
+def weight(facts: Sequence[str]) -> tuple[bool, bool]:
+    """Laws are sorted by this: headlines first, then what moves."""
+    return facts[0] not in HEADLINE, "moving_mean" not in facts
 
 
 def answer(laws: Sequence[Law]) -> list[tuple[str, list[tuple[list[str], str]]]]:
@@ -210,7 +219,7 @@ def following(fact: Beneath) -> list[str]:
     return [*parts, *([f"only in {enumerated(fact.only_in)}"] if fact.only_in else [])]
 
 
-def versions(target: TargetMatrix | Side) -> list[str]:
+def versions(target: TargetMatrix | Side | Release) -> list[str]:
     """`tensorflow 2.21.0`, ..., `Python 3.11.7`, `cpu`"""
     found = [f"{package} {version}" for package, version in target.versions.items()]
     return [
@@ -269,6 +278,13 @@ def by_change(conditions: Sequence[Condition]) -> list[tuple[str, Value, Value]]
     for entry in conditions:
         joined.setdefault((entry.old, entry.new), []).append(entry.fact)
     return [(", ".join(facts), old, new) for (old, new), facts in joined.items()]
+
+
+def counted(conditions: Sequence[Condition]) -> str:
+    """`mode_after and warnings in 12 cells: --expand lists them`"""
+    facts = list(dict.fromkeys(entry.fact for entry in conditions))
+    count = len({identity for entry in conditions for identity in entry.ids})
+    return f"{enumerated(facts)} in {cells(count)}: --expand lists them"
 
 
 def beyond_conventions(diff: Diff) -> list[Condition]:

@@ -30,8 +30,8 @@ the cell, and how often it is tried again.
 
 4.  **It goes on** in the same or in a fresh probe. Fresh probes for a second try are free; of
     others (after a cell was given up, after a death between cells, after a failed restart) there
-    are `restarts` for a target. When they are used up, what is outstanding is `crashed`: "the
-    probe died too often".
+    are `restarts` for a target between one answer and the next. When they are used up, what is
+    outstanding is `crashed`: "the probe died too often".
 
 5.  **It ends** when it is killed (SIGKILL to its process group, at once: it has nothing to save),
     on `close`, at the exit of the program, on Ctrl-C and on SIGTERM. Should this program be killed

@@ -49,7 +49,7 @@ class Line:
         self._greeted = False
         self._failed: str | None = None
         self._died = False
-        self._restarts = restarts
+        self._allowed = self._restarts = restarts
         self._seconds = 0.0
 
     @property
@@ -88,6 +88,8 @@ class Line:
         """A job is done."""
         del self._running[job.number]
         self._seconds -= job.estimate
+        if answer.observation is not None:
+            self._restarts = self._allowed  # it still gets somewhere
         self._emit(answer)
 
     def crashed(self, job: Job, reason: str, seconds: float, output: str) -> None:

@@ -36,7 +36,7 @@ class Runner:
 
     timeout:       seconds for a cell, from the answer to the one before it
     start_timeout: seconds for a probe to greet
-    restarts:      fresh probes a guest may have beyond those for second tries
+    restarts:      fresh probes a guest may have without an answer, beyond those for second tries
 
     While it is open, SIGTERM and SIGHUP end the program by `SystemExit`, so that `close` is reached.
     """

@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 
 from bnmatrix.render import as_json
-from bnmatrix.target import installed
+from bnmatrix.placement import Wishes, installed
 from tests.cli.conftest import Run, environment
 
-HERE = [target.text for target in installed()]
+HERE = [target.text for target in installed(Wishes())]
 TARGET = next((name for name in ("torch", "tf2") if name in HERE), "")
 
 pytestmark = pytest.mark.skipif(not TARGET, reason="neither torch nor tensorflow is installed")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bnmatrix.target import installed
+from bnmatrix.placement import Wishes, installed
 from tests.cli.conftest import environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="redirections of a POSIX shell")
 
-TARGET = next((target.text for target in installed() if target.text in ("torch", "tf2")), "")
+TARGET = next((target.text for target in installed(Wishes()) if target.text in ("torch", "tf2")), "")
 FULL = "bnmatrix: cannot write to stdout: No space left on device\n"
 SMALL = f"run --framework {TARGET} --cell batch_norm"
 MISTAKE = "list layer"

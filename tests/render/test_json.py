@@ -11,11 +11,12 @@ import pytest
 from bnmatrix.comparison import compare
 from bnmatrix.matrix import load
 from bnmatrix.render import as_json
-from tests.render import miniature
+from tests.render import miniature, miniature_timeline
 
 EXAMPLES = {
     "run": lambda: miniature.matrix(miniature.tf2(), miniature.torch(), miniature.tf1(), expectations=True),
     "diff": lambda: compare(miniature.tf1(), miniature.torch(), "0.1.0"),
+    "timeline": miniature_timeline.history,
 }
 
 

@@ -131,6 +131,11 @@ def test_probe_that_dies_too_often_is_given_up(guest: Maker, diary: Diary) -> No
     assert len(diary.pids()) == 6
 
 
+def test_probe_that_dies_often_and_gets_somewhere_goes_on(guest: Maker) -> None:
+    outcome = run(guest("dies_in_a_cell"), cells(*["trouble", "dense"] * 6), restarts=1)
+    assert outcome.words == ["crashed", "ok"] * 6
+
+
 def test_second_probe_of_a_target_goes_on_when_the_first_is_given_up(guest: Maker, diary: Diary) -> None:
     requests = cells("trouble", *["dense"] * 40, execution="fit")
     outcome = run(guest("dies_among_slow_cells"), requests, jobs=2, restarts=0)

@@ -18,6 +18,14 @@ def raw(variable):
     return variable if hasattr(variable, "assign_sub") and hasattr(variable, "read_value") else variable.value
 
 
+def dense(tf, gradient, source):
+    """A gradient as one tensor. An embedding's comes row by row; TensorFlow's own conversion of it may warn,
+    and the warning would be taken for the layer's."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, source.shape.as_list()[0])
+
+
 class TensorFlowEngine(Engine):
     """Tensors and steps by hand, eager or in a tf.function."""
 
@@ -63,7 +71,7 @@ class TensorFlowEngine(Engine):
             forward = {slot: tf.identity(variable) for slot, variable in state.items()}
             sources = trained + ([inputs] if inputs.dtype.is_floating else [])
             gradients = tape.gradient(loss, sources)
-            gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+            gradients = [dense(tf, gradient, source) for gradient, source in zip(gradients, sources)]
             for variable, gradient in zip(trained, gradients):
                 if gradient is not None:
                     variable.assign_sub(RATE * gradient)
@@ -78,16 +86,33 @@ class Keras2Bench(KerasBench):
 
     def variables(self):
         found = [(variable.name, variable) for variable in self.layer.weights]
-        for part in self.layer._flatten_layers():
+        # TensorFlow 2.0 to 2.2 cannot list them, nor had any layer a generator then.
+        for part in getattr(self.layer, "_flatten_layers", tuple)():
             # Kept out of `weights` by Keras, for the sake of old checkpoints.
             generator = getattr(getattr(part, "_random_generator", None), "_generator", None)
             if generator is not None:
                 found.append(("seed_state", generator.state))
         return found
 
+    def computes_in(self):
+        layer = self.layer  # the public name of it is as old as TensorFlow 2.4
+        return self.name_of(layer.compute_dtype if hasattr(layer, "compute_dtype") else layer._compute_dtype)
+
     def mode(self, training):
         # Keras 2 refuses the argument where the layer has none.
         return {"training": training} if self.layer._expects_training_arg else {}
+
+
+def use_tensorflow2(tf, device):
+    """Make TensorFlow 2 use one thread, and the device asked for; returns `Devices`."""
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    config = tf.config if hasattr(tf.config, "list_physical_devices") else tf.config.experimental
+    gpus = config.list_physical_devices("GPU")
+    devices = Devices(device, len(gpus))
+    # What is not to be used is hidden: then every op, of Keras's trainer too, lands where it should.
+    config.set_visible_devices([gpus[each] for each in devices.visible], "GPU")
+    return devices
 
 
 class TensorFlowAdapter(Adapter):
@@ -100,13 +125,7 @@ class TensorFlowAdapter(Adapter):
         import tensorflow as tf
 
         self.tf = tf
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        config = tf.config if hasattr(tf.config, "list_physical_devices") else tf.config.experimental
-        gpus = config.list_physical_devices("GPU")
-        self._devices = Devices(device, len(gpus))
-        # What is not to be used is hidden: then every op, of Keras's trainer too, lands where it should.
-        config.set_visible_devices([gpus[each] for each in self._devices.visible], "GPU")
+        self._devices = use_tensorflow2(tf, device)
         self.engine = TensorFlowEngine(tf)
         self.keras = self.find_keras()
         self.label = "%s %s" % (self.package, self.keras_version())

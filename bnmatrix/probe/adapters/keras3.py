@@ -52,15 +52,26 @@ class TensorFlow2(object):
 
 
 class Keras(object):
-    """`keras`, with the backend that is asked for (TensorFlow where none is)."""
+    """`keras`, of either generation, with the backend that is asked for (TensorFlow where none is)."""
 
     def __new__(cls, framework, backend, device):
         backend = backend or "tensorflow"
         os.environ["KERAS_BACKEND"] = backend
-        found = {"tensorflow": KerasOnTensorFlow, "torch": KerasOnTorch, "jax": KerasOnJax}.get(backend)
+        found = {"tensorflow": on_tensorflow, "torch": KerasOnTorch, "jax": KerasOnJax}.get(backend)
         if found is None:
             raise ValueError("no Keras backend %s here: there is tensorflow, torch, jax" % backend)
         return found(framework, backend, device)
+
+
+def on_tensorflow(framework, backend, device):
+    """The adapter of the `keras` that is installed, on TensorFlow."""
+    import keras
+
+    if hasattr(keras, "ops"):
+        return KerasOnTensorFlow(framework, backend, device)
+    from .keras2_standalone import adapter_for
+
+    return adapter_for(keras)(framework, backend, device)
 
 
 class OtherBackend(Adapter):

@@ -13,7 +13,7 @@ training when all else is frozen. The Recorder keeps the layer's output in a wei
 takes integers, so its Shift comes after it and there is no input gradient.
 """
 
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
@@ -25,14 +25,18 @@ from .keras_layers import COMPILED, make_layer, refuse, slot_of
 TRAINING = {"true": {"training": True}, "false": {"training": False}, "default": {}}
 
 
-def helpers(keras):
-    """The Shift and Recorder classes of the module docstring, for this `keras`. Both let masks end."""
+def helpers(keras, casts=True):
+    """The Shift and Recorder classes of the module docstring, for this `keras`. Both let masks end.
+
+    `casts`: whether its layers cast their inputs unless they are told not to.
+    """
 
     Layer: Any = keras.layers.Layer
+    uncast = {"autocast": False} if casts else {}
 
     class Helper(Layer):
         def __init__(self, full_shape, dtype, name):
-            super().__init__(dtype=dtype, name=name, autocast=False)
+            super().__init__(dtype=dtype, name=name, **uncast)
             self.supports_masking = True
             self.full_shape = tuple(full_shape)
 
@@ -63,6 +67,13 @@ def helpers(keras):
             return inputs
 
     return Shift, Recorder
+
+
+def plain_sgd(keras):
+    """Its SGD, of `RATE`. The package Keras 2.6 gives it to those only who ask by name."""
+    if hasattr(keras.optimizers, "SGD"):
+        return keras.optimizers.SGD(RATE)
+    return keras.optimizers.get({"class_name": "SGD", "config": {"learning_rate": RATE}})
 
 
 def new_numpy(array):
@@ -103,7 +114,8 @@ class Engine(object):
 
     def stepper(self, bench, compiled):
         """A function of (inputs, weights) that makes a step by hand over `bench.trained()` and returns
-        (output, {slot: value after the forward}, [gradient of each of `bench.trained()`], input gradient).
+        (output, {slot: value after the forward} or None, [gradient of each of `bench.trained()`], input
+        gradient).
 
         `compiled`: as one compiled function, fresh for the bench and reused for its further steps.
         """
@@ -122,16 +134,19 @@ class Engine(object):
 class KerasBench(Bench):
     """One layer of either Keras; `Keras2Bench` and `Keras3Bench` know where its variables are."""
 
+    executions: Tuple[str, ...] = ("call", "graph")  # beside those of a compiled model
+
     def __init__(self, adapter, cell, shape, options):
-        refuse(cell)
+        refuse(cell, self.executions)
         self.keras, self.engine = adapter.keras, adapter.engine
         self.cell, self.name = cell, cell["layer"]
         self.integers = self.name == "embedding"
         self.layer = make_layer(self.keras, adapter.label, cell, shape, options)
         if cell["trainable"] == "false":
             self.layer.trainable = False
-        self.fed = "int32" if self.integers else self.name_of(self.layer.compute_dtype)
-        self.wide = "float64" if self.name_of(self.layer.compute_dtype) == "float64" else "float32"
+        computes_in = self.computes_in()
+        self.fed = "int32" if self.integers else computes_in
+        self.wide = "float64" if computes_in == "float64" else "float32"
         self.asked = TRAINING[cell["training"]]
         self.execution = cell["execution"]
         self.outer = self.layer
@@ -162,6 +177,10 @@ class KerasBench(Bench):
         """The keywords that put a direct call in `training` mode, in calls that are not examined."""
         return {"training": training}
 
+    def computes_in(self):
+        """The name of the dtype that the layer casts its input to."""
+        return self.name_of(self.layer.compute_dtype)
+
     @staticmethod
     def name_of(dtype):
         """The name of a dtype of the framework."""
@@ -189,7 +208,7 @@ class KerasBench(Bench):
             output = self._attached(self.shift(entry))
         self.recorder = recorder(kept, self.name_of(output.dtype), "recorder")
         self.outer = self.keras.Model(entry, self.recorder(output))
-        self.outer.compile(optimizer=self.keras.optimizers.SGD(RATE), loss=self.engine.loss)
+        self.outer.compile(optimizer=plain_sgd(self.keras), loss=self.engine.loss)
 
     def _name_variables(self):
         self._slots: Dict[str, Any] = {}
@@ -209,7 +228,7 @@ class KerasBench(Bench):
             slot: {
                 "name": self._own_names[slot],
                 "dtype": self.name_of(variable.dtype),
-                "trainable": bool(variable.trainable),
+                "trainable": getattr(variable, "trainable", None),  # TensorFlow 1.4 has no flag to ask
             }
             for slot, variable in self._slots.items()
         }
@@ -258,7 +277,7 @@ class KerasBench(Bench):
         return Pass(
             numpy(output),
             self.name_of(output.dtype),
-            forward={slot: self._neutral(slot, numpy(value)) for slot, value in forward.items()},
+            forward=forward and {slot: self._neutral(slot, numpy(value)) for slot, value in forward.items()},
             input_gradient=None if input_gradient is None else numpy(input_gradient),
             gradients={
                 slot: self._neutral(slot, numpy(value))
@@ -277,7 +296,8 @@ class KerasBench(Bench):
             made = model.predict(*arguments, verbose=0, **keywords)
             return Pass(engine.numpy(made), self.name_of(self.recorder.saw), has_gradient=False)
         if self.execution == "train_on_batch":
-            model.reset_metrics()
+            if hasattr(model, "reset_metrics"):  # else they are not kept from one batch to the next
+                model.reset_metrics()
             model.train_on_batch(fed, targets)
         else:
             arguments, keywords = engine.batch(fed, targets)
@@ -287,7 +307,7 @@ class KerasBench(Bench):
         trains = self.execution != "evaluate"
         input_gradient = None
         if trains and not self.integers:
-            input_gradient = engine.numpy(self.shift.kept) / RATE
+            input_gradient = engine.numpy(self.shift.kept)[: len(inputs)] / RATE
         output = engine.numpy(self.recorder.kept)
         self._clear()
         return Pass(
@@ -298,8 +318,8 @@ class KerasBench(Bench):
         )
 
     def _clear(self):
-        for variable in (self.shift.kept, self.recorder.kept):
-            self.engine.assign(variable, np.zeros(tuple(variable.shape)))
+        for helper in (self.shift, self.recorder):
+            self.engine.assign(helper.kept, np.zeros(helper.full_shape))
 
     def infer(self, inputs):
         return self.engine.numpy(self._direct(inputs, False))

@@ -90,16 +90,23 @@ NO_SUCH_VARIANT = {
     "in_place": "has no dropout in place",
     "legacy": "has no older form of it",
 }
-SLOT_NAMES = {"embeddings": "kernel", "scale": "gamma", "vector_u": "power_iteration_vector"}
+SLOT_NAMES = {
+    "embeddings": "kernel",
+    "scale": "gamma",
+    "vector_u": "power_iteration_vector",
+    "weights": "kernel",  # of tf.contrib.layers, like the next
+    "biases": "bias",
+}
 ATTENTION = {"query": "", "attention_output": "output_", "key": "key_", "value": "value_"}
 
 
-def refuse(cell):
-    """Raise `Unavailable` for the values of axes that no Keras has."""
-    execution, context, layer = cell["execution"], cell["context"], cell["layer"]
+def refuse(cell, executions):
+    """Raise `Unavailable` for the values of axes that no Keras has; of executions there are `executions` and
+    those of a compiled model."""
+    execution, context = cell["execution"], cell["context"]
     if cell.get("api", "default") != "default":
         raise Unavailable("this target has no api %s" % cell["api"])
-    if execution not in ("call", "graph", *COMPILED):
+    if execution not in (*executions, *COMPILED):
         raise Unavailable("this target has no execution %s" % execution)
     if context not in ("direct", "model"):
         raise Unavailable("this target has no context %s" % context)
@@ -107,6 +114,12 @@ def refuse(cell):
         raise Unavailable("only training=default exists under %s" % execution)
     if execution in COMPILED and context == "direct":
         raise Unavailable("%s needs a model" % execution)
+    check_rank(cell)
+
+
+def check_rank(cell):
+    """Raise `Unavailable` where the layer does not take input of this rank."""
+    layer = cell["layer"]
     ranks = given_inputs.LAYERS[layer]["ranks"]
     if int(cell["rank"]) not in ranks:
         taken = str(ranks[0]) if len(ranks) == 1 else "%d to %d" % (ranks[0], ranks[-1])
@@ -125,18 +138,27 @@ def find_class(keras, label, layer, rank):
     return found
 
 
-def variant_options(keras, label, cell, shape):
-    """The constructor options of the cell's variant; `label` is who has it or not, for the reason."""
+def variant_of(variants, label, cell, shape):
+    """What `variants` ({layer: {variant: options}}) says of the cell's variant; `label` is who has it or not."""
     layer, variant = cell["layer"], cell["variant"]
     if variant == "default":
         return {}
-    options = VARIANTS.get(layer, {}).get(variant)
+    options = variants.get(layer, {}).get(variant)
     if options is None:
         raise Unavailable(
             "%s %s" % (label, NO_SUCH_VARIANT.get(variant, "has no %s of variant %s" % (layer, variant)))
         )
     if options == "noise_shape":
         return {"noise_shape": shape[:1] + (1,) * (len(shape) - 2) + shape[-1:]}
+    return options
+
+
+def variant_options(keras, cls, label, cell, shape):
+    """The options of the cell's variant for the constructor of `cls`; `label` is where that is from."""
+    options = variant_of(VARIANTS, label, cell, shape)
+    for name in options:
+        if not accepts(cls, name):
+            raise Unavailable("%s of %s has no argument %s" % (cls.__name__, label, name))
     if isinstance(options, tuple):
         return {name: keras.regularizers.l2(0.01) for name in options}
     return options
@@ -147,10 +169,7 @@ def make_layer(keras, label, cell, shape, options):
     layer = cell["layer"]
     cls = find_class(keras, label, layer, len(shape))
     names = OPTION_NAMES.get(layer, {})
-    chosen = variant_options(keras, label, cell, shape)
-    for name in chosen:
-        if not accepts(cls, name):
-            raise Unavailable("%s of %s has no argument %s" % (cls.__name__, label, name))
+    chosen = variant_options(keras, cls, label, cell, shape)
     arguments = dict(REQUIRED.get(layer, {}), **chosen)
     arguments.update({names.get(name, name): value for name, value in options.items()})
     dtype = policy(keras, cell["dtype"])

@@ -1,7 +1,7 @@
-"""TensorFlow 1: graph and session, `tf.layers` (api `default`) and the v1 Keras classes (api `keras`).
+"""TensorFlow 1: graph and session, `tf.layers` (api `default`), the v1 Keras classes (api `keras`) and
+`tf.contrib.layers` (api `contrib`).
 
-Serves `tf.compat.v1` of a TensorFlow 2 with `tf_keras`, with v2 behaviour switched off for the
-whole process. What moved between releases is looked for, never asked of a version number.
+Serves the real one, and `tf.compat.v1` of a TensorFlow 2 with v2 behaviour switched off for the whole process. What moved between releases is looked for, never asked of a version number.
 """
 
 import importlib
@@ -9,13 +9,18 @@ from typing import Any, List
 
 import numpy as np
 
-from .. import inputs as sizes
 from . import Adapter, Unavailable
 from . import keras_common as common
 from . import keras_layers as table
 from .tensorflow1_bench import CallBench, CompiledBench, tensorflow, tf
+from .tensorflow1_contrib import ContribMaker
 
 CALLS = ("call", "call_without_updates", "call_over_collection")
+HOMES = {
+    "default": "tf.layers",
+    "keras": "tf.keras" if tf is tensorflow else "tf.compat.v1.keras",
+    "contrib": "tf.contrib.layers",
+}
 
 
 class TensorFlow1(Adapter):
@@ -54,28 +59,25 @@ class TensorFlow1(Adapter):
     def bench(self, cell, shape, options):
         execution, context, api = cell["execution"], cell["context"], cell["api"]
         compiled = execution in table.COMPILED
-        if api == "contrib":
-            there = hasattr(tensorflow, "contrib")
-            raise Unavailable(
-                "tf.contrib is not %s" % ("examined yet" if there else "part of this TensorFlow")
-            )
-        if api not in ("default", "keras"):
+        if api not in HOMES:
             raise Unavailable("tf1 has no api %s" % api)
+        if api == "contrib" and not hasattr(tensorflow, "contrib"):
+            raise Unavailable("tf.contrib is not part of this TensorFlow")
         if execution not in CALLS and not compiled:
             raise Unavailable(
                 "tf1 has no execution %s: a call is part of a graph already, run in a session" % execution
             )
         if context not in ("direct", "model"):
             raise Unavailable("context %s is not examined for tf1 yet" % context)
-        if api == "default" and compiled:
-            raise Unavailable("tf.layers has no %s" % execution)
-        if api == "default" and context == "model":
-            raise Unavailable("tf.layers has no model")
+        if api != "keras" and compiled:
+            raise Unavailable("%s has no %s" % (HOMES[api], execution))
+        if api != "keras" and context == "model":
+            raise Unavailable("%s has no model" % HOMES[api])
         if compiled and context == "direct":
             raise Unavailable("%s needs a model" % execution)
         if compiled and cell["training"] != "default":
             raise Unavailable("only training=default exists under %s" % execution)
-        maker = Maker(cell, shape, options)
+        maker = (ContribMaker if api == "contrib" else Maker)(cell, shape, options)
         kind = CompiledBench if compiled else CallBench
         return kind(cell, shape, maker, self._seed, self.device())
 
@@ -97,14 +99,12 @@ class Maker(object):
 
     def __init__(self, cell, shape, options):
         layer, self.api = cell["layer"], cell["api"]
-        ranks = sizes.LAYERS[layer]["ranks"]
-        if int(cell["rank"]) not in ranks:
-            raise Unavailable("%s takes input of rank %s" % (layer, " or ".join(str(each) for each in ranks)))
+        table.check_rank(cell)
         # tf itself has `layers`, as Keras has.
-        home, label = (tf, "tf.layers") if self.api == "default" else (tf.keras, "tf.compat.v1.keras")
+        home, label = tf if self.api == "default" else tf.keras, HOMES[self.api]
         self.made = table.find_class(home, label, layer, len(shape))
         self.arguments = dict(table.REQUIRED.get(layer, {}))
-        self.arguments.update(table.variant_options(tf.keras, label, cell, shape))
+        self.arguments.update(table.variant_options(tf.keras, self.made, label, cell, shape))
         names = table.OPTION_NAMES.get(layer, {})
         self.arguments.update({names.get(option, option): value for option, value in options.items()})
         self.frozen = cell["trainable"] == "false"

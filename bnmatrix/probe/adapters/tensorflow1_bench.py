@@ -7,11 +7,16 @@ collecting them right after it.
 
 import collections
 import contextlib
+import importlib.util
 import inspect
 import os
 from typing import Any, Dict
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+# The layers of TensorFlow 2.15 are in it, and in tf_keras if so told; those of 2.16 are in tf_keras alone.
+if importlib.util.find_spec("tf_keras") is None:
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+else:
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -22,6 +27,7 @@ from ..experiment import RATE
 from . import Bench, Pass, Unavailable
 from . import keras_common as common
 from . import keras_layers as table
+from .keras2 import dense
 
 tf = getattr(getattr(tensorflow, "compat", None), "v1", tensorflow)
 
@@ -80,8 +86,8 @@ class GraphBench(Bench):
         return (x, x) if outer is self.layer and self.cell["layer"] == "multi_head_attention" else (x,)
 
     def updates(self, outer):
-        """tf.layers puts its updates into the graph's collection, Keras leaves them with the layer."""
-        if self.cell["api"] == "default":
+        """Keras leaves its updates with the layer, all others put them into the graph's collection."""
+        if self.cell["api"] != "keras":
             return self.graph.get_collection(tf.GraphKeys.UPDATE_OPS)
         return outer.updates
 
@@ -98,7 +104,7 @@ class GraphBench(Bench):
 
     def regularisation(self):
         """How many losses the layer adds, where a user of the api looks for them."""
-        if self.cell["api"] == "default":
+        if self.cell["api"] != "keras":
             return len(self.graph.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES))
         return len(self.layer.losses)
 
@@ -152,7 +158,7 @@ class GraphBench(Bench):
         if training not in self.applied:
             with self.inside():
                 # Layers without a mode refuse the argument; here it is not the cell that passes it.
-                has_mode = "training" in inspect.signature(self.layer.call).parameters
+                has_mode = {"training", "is_training"} & set(inspect.signature(self.layer.call).parameters)
                 output, updates = self.apply(self.layer, self.x, training if has_mode else "default")
                 run_after(updates, output.op)
                 self.applied[training] = output, tf.group(*updates)
@@ -173,10 +179,12 @@ class GraphBench(Bench):
         ]
 
     def flags(self):
-        trainable = {"layer": self.layer.trainable}
+        objects = {"layer": self.layer}
         if self.outermost is not self.layer:
-            trainable["model"] = self.outermost.trainable
-        return {"mode": {}, "trainable": trainable}
+            objects["model"] = self.outermost
+        # A function of tf.contrib keeps no flag.
+        flags = {name: each.trainable for name, each in objects.items() if hasattr(each, "trainable")}
+        return {"mode": {}, "trainable": flags}
 
     def close(self):
         self.session.close()
@@ -202,7 +210,7 @@ class CallBench(GraphBench):
         loss = tf.reduce_sum(self.weights * tf.cast(output, wide))
         sources = [self.x] if self.maker.fed.is_floating else []
         found = tf.gradients(loss, sources + list(parameters))
-        found = [each if each is None else tf.convert_to_tensor(each) for each in found]
+        found = [dense(tf, each, source) for each, source in zip(found, sources + list(parameters))]
         self.output = output
         self.input_gradient = found.pop(0) if sources else None
         self.stepped = [(variable, each) for variable, each in zip(parameters, found) if each is not None]

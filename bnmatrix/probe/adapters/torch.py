@@ -32,7 +32,6 @@ KERAS_EXECUTIONS = [
     "evaluate",
     "predict",
 ]
-is_inference = getattr(torch, "is_inference", lambda tensor: False)
 
 
 class Torch(Adapter):
@@ -96,9 +95,10 @@ class Torch(Adapter):
     def _numerics(self, name):
         """(dtype of parameters and input, what opens an autocast or None)."""
         mixed = name.startswith("mixed_")
-        low = getattr(torch, name[len("mixed_") :] if mixed else name, None)
+        own = name[len("mixed_") :] if mixed else name
+        low = getattr(torch, own, None)
         if low is None:
-            raise Unavailable("%s has no dtype %s" % (table.RELEASE, name))
+            raise Unavailable("%s has no dtype %s" % (table.RELEASE, own))
         if not mixed:
             return low, None
         if not hasattr(torch, "autocast"):
@@ -342,6 +342,14 @@ def states_of(layer, names):
                     own = path + "." + key if path else key
                     found.append((names.get(own, own), own, holder, key, ours))
     return found
+
+
+def is_inference(tensor):
+    """Was it made under inference_mode? The first releases that have the mode offer no function to ask."""
+    try:
+        return tensor._version is None
+    except RuntimeError:  # only those keep no count of what was written into them
+        return True
 
 
 def dtype_name(tensor):

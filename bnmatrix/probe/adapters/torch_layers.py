@@ -26,9 +26,11 @@ ATTENTION = {
     "out_proj.weight": "output_kernel",
     "out_proj.bias": "output_bias",
 }
-# Both ways to reparametrise, the parametrisation and the older hook, name their state differently.
+# Both ways to reparametrise, the parametrisation (whose first release had no underscore) and the older
+# hook, name their state differently.
 SPECTRAL = {
     "parametrizations.weight.original": "kernel",
+    "parametrizations.weight.0.u": "power_iteration_vector",
     "parametrizations.weight.0._u": "power_iteration_vector",
     "weight_orig": "kernel",
     "weight_u": "power_iteration_vector",

@@ -1,0 +1,336 @@
+"""What the index has: the files of a release, when they were uploaded, the releases near one that is missing.
+
+uv is asked, for it reads every kind of index: `uv pip compile --no-deps --universal` lists the files of what
+it chooses.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bnmatrix.environment import lock, uv
+from bnmatrix.environment.errors import (
+    EnvironmentFailure,
+    NotHere,
+    NoUploadTimes,
+    Unreachable,
+    UvFailed,
+    VersionNotFound,
+)
+from bnmatrix.environment.places import Settings, disk_full
+from bnmatrix.errors import BnmatrixError
+
+if TYPE_CHECKING:
+    from bnmatrix.environment.interpreters import Interpreter
+
+OLDEST_PYTHON = "3.6"
+
+EVER = "2100-01-01"
+"""As --exclude-newer it leaves out what has no upload time, and nothing else."""
+
+IMPATIENT = {} if "UV_HTTP_RETRIES" in os.environ else {"UV_HTTP_RETRIES": "1"}
+"""For small questions: an index out of reach is told of soon."""
+
+_BOUND = re.compile(r"only supports >=(3\.\d+)")
+"""uv's words for a release that needs a newer Python than we asked for."""
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel on the index."""
+
+    name: str
+    uploaded: datetime | None
+    local: bool = False
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """`cp37-cp37m-manylinux2010_x86_64`, all that it fits."""
+        return tags_of(self.name)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A release, and which Pythons it is for by its metadata."""
+
+    name: str
+    version: str
+    wheels: tuple[Wheel, ...]
+    has_source: bool
+    uploaded: datetime | None
+    lower: tuple[int, ...] = (3, 6)
+    marker: str | None = None
+
+    def fitting(self, interpreter: Interpreter) -> list[Wheel]:
+        """Its wheels for this interpreter."""
+        tags = frozenset(interpreter.tags)
+        return [wheel for wheel in self.wheels if not tags.isdisjoint(wheel.tags)]
+
+    def is_for(self, interpreter: Interpreter) -> bool:
+        """Can it be installed there, by its metadata and its wheels? Without any wheel: from source."""
+        if interpreter.release < self.lower[:2]:
+            return False
+        if self.marker is not None:
+            from packaging.markers import Marker
+
+            if not Marker(self.marker).evaluate({"python_full_version": interpreter.version}):
+                return False
+        return bool(self.fitting(interpreter)) or (self.has_source and not self.wheels)
+
+    def pythons(self, platform: str | None = None) -> set[tuple[int, int]]:
+        """The minor versions of Python 3 that its wheels name; of a pure one every minor that it is for."""
+        minors: set[tuple[int, int]] = set()
+        for wheel in self.wheels:
+            for tag in wheel.tags:
+                python, abi, system = tag.split("-")
+                if platform is not None and system != "any" and not _same_platform(system, platform):
+                    continue
+                found = re.fullmatch(r"(?:cp|pp)3(\d+)", python)
+                if found and abi != "abi3":
+                    minors.add((3, int(found[1])))
+                elif found or python.startswith("py3"):
+                    minors.update((3, minor) for minor in range(int(found[1]) if found else 0, 40))
+        return {minor for minor in minors if minor >= self.lower[:2]}
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release, and when it was uploaded."""
+
+    version: str
+    uploaded: datetime | None
+
+
+def tags_of(wheel: str) -> frozenset[str]:
+    """The tags in the name of a wheel; none where it is malformed."""
+    if not wheel.endswith(".whl") or wheel.count("-") < 4:
+        return frozenset()
+    *_, pythons, abis, systems = wheel[: -len(".whl")].split("-")
+    return frozenset(
+        f"{python}-{abi}-{system}"
+        for python in pythons.split(".")
+        for abi in abis.split(".")
+        for system in systems.split(".")
+    )
+
+
+def _same_platform(system: str, platform: str) -> bool:
+    """Is `manylinux2010_x86_64` for `linux-x86_64`? Which release of it does not matter here."""
+    family, _, machine = platform.partition("-")
+    if family.startswith(("macos", "darwin")):
+        return system.startswith("macosx") and system.endswith((machine, "universal2", "intel", "x86_64"))
+    return family in system and system.endswith(machine)
+
+
+def candidates(
+    requirement: str,
+    settings: Settings,
+    *options: str,
+    variables: Mapping[str, str] | None = None,
+    before: str | None = EVER,
+    asked: bool = False,
+) -> list[Candidate]:
+    """What uv would choose for it on any Python from 3.6 on, the newest first: of a range several, by Python.
+
+    before: the time to travel to; None also counts files that have no upload time
+    asked:  the index was asked for these packages a moment ago: what uv has kept of its answer will do
+    """
+    python = OLDEST_PYTHON
+
+    def ask(offline: bool) -> uv.Result:
+        return uv.run(
+            *("pip", "compile", "-", "--no-deps", "--universal", "--format", "pylock.toml", "--quiet"),
+            *("--no-header", "--python", sys.executable, "--python-version", python),
+            *(*travel(before), *options),
+            stdin=requirement,
+            offline=offline,
+            variables={**IMPATIENT, **(variables or {})},
+        )
+
+    for attempt in range(4):
+        kept = settings.offline or asked or attempt > 0
+        result = ask(kept)
+        if result.status and kept and not settings.offline and _BOUND.search(_line(result.errors)) is None:
+            result = ask(False)
+        bound = _BOUND.search(_line(result.errors))
+        if result.status == 0 or bound is None or bound[1] == python:
+            break
+        python = bound[1]
+    if result.status:
+        raise failure(result, requirement, settings)
+    lower = tuple(map(int, python.split(".")))
+    found = [_candidate(entry, lower) for entry in lock.parse(result.output)]
+    return sorted(found, key=lambda each: version_of(each.version), reverse=True)
+
+
+def travel(before: str | None) -> tuple[str, ...]:
+    return () if before is None else ("--exclude-newer", before)
+
+
+def version_of(text: str) -> Any:
+    from packaging.version import Version
+
+    return Version(text)
+
+
+def _candidate(entry: Mapping[str, Any], lower: tuple[int, ...]) -> Candidate:
+    wheels = tuple(
+        Wheel(lock.file_name(each), _aware(each.get("upload-time")), _is_local(each))
+        for each in entry.get("wheels", [])
+    )
+    source = entry.get("sdist")
+    times = [each.uploaded for each in wheels] or [_aware(source.get("upload-time")) if source else None]
+    known = [time for time in times if time is not None]
+    return Candidate(
+        name=entry["name"],
+        version=entry["version"],
+        wheels=wheels,
+        has_source=source is not None,
+        uploaded=min(known) if known else None,
+        lower=lower,
+        marker=entry.get("marker"),
+    )
+
+
+def _is_local(file: Mapping[str, Any]) -> bool:
+    return "path" in file or str(file.get("url", "")).startswith("file:")
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=timezone.utc) if time is not None and time.tzinfo is None else time
+
+
+def together(work: Callable[[A], B], items: Iterable[A]) -> list[B]:
+    """`work` on all items at once; the first error is raised. Ctrl-C ends the calls of uv under way."""
+    items = list(items)
+    if len(items) < 2:
+        return [work(item) for item in items]
+    pool = ThreadPoolExecutor(max_workers=min(8, len(items)))
+    try:
+        return list(pool.map(work, items))
+    except KeyboardInterrupt:
+        uv.stop()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def failure(result: uv.Result, wanted: str, settings: Settings) -> BnmatrixError:
+    """What a failed call of uv means for the user."""
+    said = _line(result.errors)
+    if re.search(r"No space left|os error 28|Disk quota", said):
+        return disk_full(settings.root)
+    if re.search(r"network was disabled|not found in the cache|wasn't found in the cache|[Oo]ffline", said):
+        return NotHere(
+            f"{wanted}: not all of its packages are here, and --offline fetches nothing",
+            "try without --offline",
+        )
+    unreached = re.search(r"(?:Failed to fetch|error sending request for url)\W*(\w+://[^\s`)]+)", said)
+    if unreached or re.search(r"dns error|client error \(Connect\)|operation timed out", said):
+        where = unreached[1].split("?")[0] if unreached else "the index"
+        return Unreachable(
+            f"{wanted}: {where} cannot be reached ({_reason(said)})",
+            "--offline uses what is here; which index is asked is pip's and uv's own setting",
+        )
+    if "missing an upload date" in said:
+        return NoUploadTimes(
+            f"{wanted}: the index does not say when its files were uploaded, so its time cannot be told",
+            "name an index that does (PEP 700) to pip or uv, for instance by UV_DEFAULT_INDEX",
+        )
+    if re.search(r"[Tt]here (is|are) no versions? of|was not found in|Because only \S+ is available", said):
+        return VersionNotFound(f"the index has no {wanted}", None)
+    return UvFailed(f"{wanted}: uv found no way: {condensed(said)}", None)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _reason(said: str) -> str:
+    for words in ("dns error", "Connection refused", "timed out", "certificate", "tunnel", "status code"):
+        if words in said:
+            return words
+    return "connection failed"
+
+
+def condensed(said: str) -> str:
+    """uv's own words, shortened to what matters of them."""
+    said = re.sub(r"^.*?\b(cause|error): (?=Because|Failed)", "", _line(said))
+    said = re.sub(r"\s*hint:.*", "", said)
+    said = re.sub(r",? we can conclude that your requirements are unsatisfiable\.?", "", said)
+    return said if len(said) <= 300 else said[:297].rsplit(" ", 1)[0] + " ..."
+
+
+def not_found(name: str, specifiers: str, settings: Settings) -> VersionNotFound:
+    """The error for a release that is not there, naming the nearest that are."""
+    exact = re.fullmatch(r"==+\s*([^*,]+)", specifiers)
+    if exact is None:
+        newest = _versions(name, [""], settings)
+        if not newest:
+            return VersionNotFound(f"the index has no {name}", "pip's settings say which index is asked")
+        return VersionNotFound(f"{name} has no release that is {specifiers}", f"the newest is {newest[0]}")
+    near = _versions(name, [f"<{exact[1]}", f">{exact[1]}"], settings)
+    if not near:
+        return VersionNotFound(f"the index has no {name}", "pip's settings say which index is asked")
+    return VersionNotFound(f"{name} has no release {exact[1]}", f"nearest: {', '.join(near)}")
+
+
+def _versions(name: str, ranges: Sequence[str], settings: Settings) -> list[str]:
+    def one(specifier: str) -> str | None:
+        lowest = ("--resolution", "lowest-direct") if specifier.startswith(">") else ()
+        try:
+            found = candidates(name + specifier, settings, *lowest)
+        except (EnvironmentFailure, VersionNotFound):
+            return None
+        return found[-1 if lowest else 0].version
+
+    return [version for version in together(one, ranges) if version is not None]
+
+
+def releases(
+    distribution: str, lower: str | None, upper: str | None, settings: Settings, minor: bool = True
+) -> list[Release]:
+    """The final releases from `lower` to `upper`, the oldest first.
+
+    minor: of each minor release only the newest patch. `upper` 2.15 takes in every patch of 2.15.
+    """
+    from packaging.version import Version
+
+    bounds = [f">={lower}"] if lower else []
+    below = None
+    if upper:
+        *head, last = Version(upper).release
+        below = ".".join(map(str, [*head, last + 1]))
+    found: list[Release] = []
+    while True:
+        specifiers = ",".join([*bounds, f"<{below}"] if below else bounds)
+        try:
+            # Without the user's own files: those have local versions, and no time.
+            newest = candidates(
+                distribution + specifiers, settings, variables={"UV_FIND_LINKS": ""}, asked=bool(found)
+            )[0]
+        except VersionNotFound:
+            break
+        except UvFailed:
+            if not found:
+                raise
+            break
+        version = Version(newest.version)
+        if not version.is_prerelease:
+            found.append(Release(newest.version, newest.uploaded))
+        below = ".".join(map(str, version.release[:2])) if minor else version.public
+        if minor and Version(below) == Version("0"):
+            break
+    if not found:
+        raise not_found(distribution, ",".join(bounds + ([f"<{below}"] if below else [])), settings)
+    return found[::-1]

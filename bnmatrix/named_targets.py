@@ -1,0 +1,99 @@
+"""Targets of the user's own: a name for a framework with its Python, pins and environment variables.
+
+In the pyproject.toml of the user's project, or in a bnmatrix.toml without the first two words of the heading:
+
+    [tool.bnmatrix.targets.production]
+    target = "tf2==2.15.1"                           what it is
+    python = "3.10"                                  a version, or the path of an interpreter
+    packages = ["numpy<1.25", "h5py==3.9.0"]         further pins
+    variables = { TF_ENABLE_ONEDNN_OPTS = "0" }      of its probe
+
+The file is looked for in the working directory, then in the folders above it; bnmatrix.toml goes first.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bnmatrix.errors import UsageError, unknown
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_FILES = {"bnmatrix.toml": ("targets",), "pyproject.toml": ("tool", "bnmatrix", "targets")}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of them; `file` is where it is told."""
+
+    target: str
+    python: str | None = None
+    packages: list[str] = []
+    variables: dict[str, str] = {}
+    file: str = ""
+
+
+def find(name: str) -> Named | None:
+    """The target of that name, or None. Raises UsageError where a file of targets cannot be used."""
+    return _all(Path.cwd()).get(name)
+
+
+def names() -> list[str]:
+    """All names."""
+    return list(_all(Path.cwd()))
+
+
+@cache
+def _all(start: Path) -> dict[str, Named]:
+    for folder in (start, *start.parents):
+        for file, place in _FILES.items():
+            path = folder / file
+            if path.is_file():
+                data = _table(path, place)
+                if data is not None:
+                    return {name: _named(path, name, entry) for name, entry in data.items()}
+    return {}
+
+
+def _table(path: Path, place: tuple[str, ...]) -> dict[str, Any] | None:
+    """The table of targets in the file, or None where it has none."""
+    try:
+        data: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    for key in place:
+        data = data.get(key)
+        if data is None:
+            return None
+        if not isinstance(data, dict):
+            raise UsageError(f"{path}: {key} must be a table")
+    return dict(data)
+
+
+def _named(path: Path, name: str, entry: object) -> Named:
+    where = f"{path}: target {name}"
+    from bnmatrix.target import FAMILIES
+
+    if not _NAME.fullmatch(name) or name in FAMILIES:
+        raise UsageError(f"{where}: a name is not a framework's; it has letters, digits, - and _")
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where} must be a table", 'write: target = "tf2==2.15.1"')
+    known = [field for field in Named.__struct_fields__ if field != "file"]
+    for key in entry:
+        if key not in known:
+            raise unknown("field", key, known, f"{where}: ")
+    try:
+        return msgspec.convert({**entry, "file": str(path)}, Named)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where}: {error}", 'it reads: target = "tf2==2.15.1", python = "3.10"') from error

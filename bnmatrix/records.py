@@ -1,0 +1,196 @@
+"""What is known already: results of cells in the store, each under a key of all that could change it.
+
+The key covers the code that measures and judges, what is known of the layer, the environment (its lock, or
+all that is installed; interpreter and platform), the processor and device, the variables of the probe, seed,
+given numbers and the cell itself. Kept are answers of the framework (`ok`, `raised`, `unavailable`), never
+a fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bnmatrix.axes import Cell
+from bnmatrix.layers import layers as known_layers
+from bnmatrix.matrix import CellResult, encode
+from bnmatrix.store import Store
+
+KEPT = ("ok", "raised", "unavailable")
+
+SOURCES = ("probe", "judge", "facts.py", "settling.py", "runner/messages.py", "runner/surroundings.py")
+"""What makes an observation and draws facts from it, below the package."""
+
+_INHERITED = ("CUDA_", "NVIDIA_", "LD_LIBRARY_PATH", "GLIBC_TUNABLES")
+"""Variables that a probe inherits and that find libraries and devices."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What a probe said of its environment."""
+
+    versions: dict[str, str]
+    python: str
+    device: str
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What all results of one target share in their keys."""
+
+    framework: str
+    backend: str | None
+    device: str
+    identity: str
+    variables: tuple[tuple[str, str], ...]
+
+
+class Records:
+    """The store, in terms of cells. `refresh`: nothing is looked up, and what is measured is put anew.
+
+    found: how many results were known
+    """
+
+    def __init__(self, store: Store, refresh: bool = False) -> None:
+        self._store = store
+        self._refresh = refresh
+        self._headers: set[bytes] = set()
+        self.found = 0
+
+    def known(
+        self, place: Place, cells: Sequence[Cell], seed: int, given: Mapping[str, Any] | None
+    ) -> tuple[Header | None, dict[Cell, CellResult]]:
+        """The results that are known, and what the probe said that measured them."""
+        if self._refresh:
+            return None, {}
+        keys = {cell_key(place, cell, seed, given): cell for cell in cells}
+        top = header_key(place)
+        found = self._store.get([top, *keys])
+        header = _decoded(found.get(top), Header)
+        results = {cell: _decoded(found.get(key), CellResult) for key, cell in keys.items()}
+        whole = {cell: result for cell, result in results.items() if result is not None}
+        self.found += len(whole)
+        return header, whole
+
+    def keep(
+        self,
+        place: Place,
+        header: Header,
+        cell: Cell,
+        seed: int,
+        given: Mapping[str, Any] | None,
+        result: CellResult,
+    ) -> None:
+        """Put a result into the store, if it is one to be kept."""
+        if result.outcome not in KEPT:
+            return
+        top = header_key(place)
+        if top not in self._headers:
+            self._headers.add(top)
+            self._store.put(top, encode(header))
+        self._store.put(cell_key(place, cell, seed, given), encode(result))
+
+
+def cell_key(place: Place, cell: Cell, seed: int, given: Mapping[str, Any] | None) -> bytes:
+    """The key of a result."""
+    layer = code()["layers"].get(cell.axes["layer"], "")
+    return _digest([_place_key(place).hex(), layer, seed, given, cell.values])
+
+
+def header_key(place: Place) -> bytes:
+    """The key of what a probe said of its environment."""
+    return _digest([_place_key(place).hex(), "header"])
+
+
+@cache
+def _place_key(place: Place) -> bytes:
+    inherited = {name: value for name, value in sorted(os.environ.items()) if name.startswith(_INHERITED)}
+    return _digest([code()["common"], msgspec.to_builtins(place), machine(place.device), inherited])
+
+
+@cache
+def code(root: Path = Path(__file__).parent) -> dict[str, Any]:
+    """Digests of the code below `root`: `common`, and what is said of each of the `layers` alone."""
+    common: list[str] = []
+    layers: dict[str, list[str]] = {}
+    for source in SOURCES:
+        place = root / source
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.suffix in (".py", ".json"):
+                text = path.read_text(encoding="utf-8")
+                rest, entries = _by_layer(path.name, text)
+                common += [str(path.relative_to(root)), rest]
+                for layer, entry in entries:
+                    layers.setdefault(layer, []).append(entry)
+    return {
+        "common": _digest(common).hex(),
+        "layers": {layer: _digest(entries).hex() for layer, entries in layers.items()},
+    }
+
+
+def _by_layer(name: str, text: str) -> tuple[str, list[tuple[str, str]]]:
+    """The text of a source file, and apart from it what its tables say of single layers.
+
+    Tables are `layers.json`, and in files `..._layers.py` every dict whose keys are names of layers.
+    """
+    if name == "layers.json":
+        return "", [(layer, json.dumps(entry)) for layer, entry in json.loads(text).items()]
+    if not name.endswith("_layers.py"):
+        return text, []
+    import ast
+
+    lines = text.splitlines(keepends=True)
+    entries: list[tuple[str, str]] = []
+    taken: set[int] = set()
+    for statement in ast.parse(text).body:
+        table = getattr(statement, "value", None)
+        if not isinstance(table, ast.Dict):
+            continue
+        keys = [key.value if isinstance(key, ast.Constant) else None for key in table.keys]
+        if keys and set(keys) <= known_layers().keys():
+            for layer, value in zip(keys, table.values, strict=True):
+                span = range(value.lineno - 1, value.end_lineno or value.lineno)
+                entries.append((str(layer), "".join(lines[number] for number in span)))
+                taken.update(span)
+    return "".join(line for number, line in enumerate(lines) if number not in taken), entries
+
+
+@cache
+def machine(device: str) -> list[str]:
+    """Processor and, unless the device is cpu, the graphics processors with their driver."""
+    uname = os.uname()
+    found = [sys.platform, uname.machine, _instructions()]
+    if device != "cpu":
+        cards = sorted(Path("/proc/driver/nvidia").glob("gpus/*/information"))
+        found += [path.read_text(errors="replace").split("IRQ")[0] for path in cards]
+        version = Path("/proc/driver/nvidia/version")
+        found += [version.read_text(errors="replace")] if version.exists() else [uname.release]
+    return found
+
+
+def _instructions() -> str:
+    """The instruction sets of the processor: kernels are chosen by them."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            return next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:  # not Linux
+        return ""
+
+
+def _digest(value: object) -> bytes:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).digest()
+
+
+def _decoded(data: bytes | None, kind: type[Any]) -> Any:
+    if data is None:
+        return None
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # of another make: measured again
+        return None

@@ -1,0 +1,22 @@
+"""What every test has: a home of its own for environments and known results, none of the user's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """$BNMATRIX_HOME for the session, and the tests' own environment as the current one."""
+    folder = tmp_path_factory.mktemp("bnmatrix-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BNMATRIX_HOME", os.environ.get("BNMATRIX_TEST_HOME", str(folder)))
+        for name in ACTIVE:
+            patch.delenv(name, raising=False)
+        yield folder

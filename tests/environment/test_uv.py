@@ -1,0 +1,92 @@
+"""uv looks where pip would, and nothing but that is taken from the user's surroundings."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from bnmatrix.environment import uv
+from tests.environment.local_index import forget, until
+
+
+def test_the_settings_of_pip_in_uvs_words(tmp_path: Path) -> None:
+    here = tmp_path / "wheels"
+    here.mkdir()
+    settings = {
+        "index-url": ["https://a.invalid/simple"],
+        "extra-index-url": ["https://b.invalid/simple", (tmp_path / "gone").as_uri()],
+        "find-links": [str(here), str(tmp_path / "gone")],
+        "trusted-host": ["a.invalid"],
+        "no-index": ["true"],
+    }
+    assert uv.in_uvs_words(settings) == {
+        "UV_DEFAULT_INDEX": "https://a.invalid/simple",
+        "UV_INDEX": "https://b.invalid/simple",
+        "UV_FIND_LINKS": str(here),
+        "UV_INSECURE_HOST": "a.invalid",
+        "UV_NO_INDEX": "1",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    }
+
+
+def test_pips_files_and_variables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text(
+        "[global]\nindex-url = https://a.invalid/simple\nno-index = off\n[install]\nretries = 7\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+    monkeypatch.setenv("PIP_FIND_LINKS", "/one /two")
+    uv.pip_settings.cache_clear()
+    found = uv.pip_settings()
+    uv.pip_settings.cache_clear()
+    assert found["index-url"] == ["https://a.invalid/simple"]
+    assert found["find-links"] == ["/one", "/two"]
+    assert found["retries"] == ["7"]
+    assert "no-index" not in found
+
+
+def test_what_changes_uvs_decisions_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uv, "pip_settings", lambda: {"index-url": ["https://pip.invalid/simple"]})
+    for name in ("UV_RESOLUTION", "UV_EXCLUDE_NEWER", "UV_OVERRIDE", "UV_PYTHON", "VIRTUAL_ENV"):
+        monkeypatch.setenv(name, "lowest")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://uv.invalid/simple")
+    forget()
+    variables = uv.environment()
+    forget()
+    assert variables["UV_DEFAULT_INDEX"] == "https://uv.invalid/simple"
+    for name in ("UV_RESOLUTION", "UV_EXCLUDE_NEWER", "UV_OVERRIDE", "UV_PYTHON", "VIRTUAL_ENV"):
+        assert name not in variables
+
+
+def test_the_default_index_is_told_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uv, "pip_settings", dict)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://me:secret@a.invalid/simple")
+    forget()
+    found = uv.default_index()
+    forget()
+    assert found == "https://a.invalid/simple"
+
+
+def test_a_command_is_told_of_while_it_lasts_and_ends_in_time() -> None:
+    told: list[float] = []
+    nap = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with pytest.raises(uv.TooSlow):
+        uv.run_command(nap, "", {}, timeout=2.5, waiting=told.append)
+    assert told == [2.0]
+
+
+def test_its_children_end_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    grandchild = f"import os, time; open({str(note)!r}, 'w').write(f'{{os.getpid()}}.'); time.sleep(60)"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
+    command = [sys.executable, "-c", child]
+    thread = threading.Thread(target=uv.run_command, args=(command, "", {}))
+    thread.start()
+    until(lambda: note.exists() and note.read_text().endswith("."))
+    uv.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    until(lambda: not Path("/proc", note.read_text().strip(".")).exists(), 5)
