@@ -66,6 +66,8 @@ $(RUNTIME): pyproject.toml | $(CREATED)
 	@echo "Installing bnmatrix, TensorFlow and tf_keras into $(VENV) (about 700 MB the first time)"
 	@$(PIP) --editable '.[tensorflow,tf1]'
 	@$(PY) .ci/install_torch.py
+	@# An editable install is not compiled by pip, and where PYTHONDONTWRITEBYTECODE is set never.
+	@$(PY) -m compileall -q bnmatrix
 	@touch $@
 
 $(DEV): pyproject.toml | $(RUNTIME)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -28,6 +29,9 @@ KEPT = ("ok", "raised", "unavailable")
 
 SOURCES = ("probe", "judge", "facts.py", "settling.py", "runner/messages.py", "runner/surroundings.py")
 """What makes an observation and draws facts from it, below the package."""
+
+_ENTRY = re.compile(r'    "(\w+)": ')
+"""The first line of an entry of a table."""
 
 _INHERITED = ("CUDA_", "NVIDIA_", "LD_LIBRARY_PATH", "GLIBC_TUNABLES")
 """Variables that a probe inherits and that find libraries and devices."""
@@ -137,28 +141,26 @@ def code(root: Path = Path(__file__).parent) -> dict[str, Any]:
 def _by_layer(name: str, text: str) -> tuple[str, list[tuple[str, str]]]:
     """The text of a source file, and apart from it what its tables say of single layers.
 
-    Tables are `layers.json`, and in files `..._layers.py` every dict whose keys are names of layers.
+    Tables are `layers.json`, and in files `..._layers.py` every dict at the top whose keys name layers.
     """
     if name == "layers.json":
         return "", [(layer, json.dumps(entry)) for layer, entry in json.loads(text).items()]
     if not name.endswith("_layers.py"):
         return text, []
-    import ast
-
-    lines = text.splitlines(keepends=True)
-    entries: list[tuple[str, str]] = []
-    taken: set[int] = set()
-    for statement in ast.parse(text).body:
-        table = getattr(statement, "value", None)
-        if not isinstance(table, ast.Dict):
-            continue
-        keys = [key.value if isinstance(key, ast.Constant) else None for key in table.keys]
-        if keys and set(keys) <= known_layers().keys():
-            for layer, value in zip(keys, table.values, strict=True):
-                span = range(value.lineno - 1, value.end_lineno or value.lineno)
-                entries.append((str(layer), "".join(lines[number] for number in span)))
-                taken.update(span)
-    return "".join(line for number, line in enumerate(lines) if number not in taken), entries
+    known, common, entries = known_layers(), [], []
+    layer = None
+    for line in text.splitlines(keepends=True):
+        # An entry begins where the formatter puts it, and ends with the next line that is no further in.
+        begins = _ENTRY.match(line)
+        if begins:
+            layer = begins[1] if begins[1] in known else None
+        elif not line.startswith((" " * 5, "    }", "    )", "    ]")) and line.strip():
+            layer = None
+        if layer is None:
+            common.append(line)
+        else:
+            entries.append((layer, line))
+    return "".join(common), entries
 
 
 @cache

@@ -158,6 +158,8 @@ class Target:
         """What an environment of its own must hold, as requirements; the framework's own package first."""
         pinned = {_UNTWINNED.get(name, name): name + versions for name, versions in self.pins}
         wanted = [self.family.package, *map(canonical, self.modules), "numpy", *pinned]
+        if self.backend == "jax":
+            wanted.append("jaxlib")  # some releases of jax do not ask for it and need it all the same
         if self.framework == "tf1" and pinned:
             # Many a release of TensorFlow brings its Keras itself; where it does not, that shows at import.
             wanted = [name for name in wanted if name != "tf-keras" or name in pinned]

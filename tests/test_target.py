@@ -65,6 +65,7 @@ def test_a_target_is_framework_backend_packages_device(text: str) -> None:
         ("tf1==1.15.5", ("tensorflow==1.15.5", "numpy")),
         ("tf_keras==2.17.0", ("tf-keras==2.17.0", "tensorflow", "numpy")),
         ("keras[torch]==3.3.3", ("keras==3.3.3", "torch", "numpy")),
+        ("keras[jax]==3.0.5", ("keras==3.0.5", "jax", "numpy", "jaxlib")),
         ("keras==2.1.3,numpy<1.17", ("keras==2.1.3", "tensorflow", "numpy<1.17")),
         ("tf2,tensorflow-cpu==2.15.1", ("tensorflow-cpu==2.15.1", "numpy")),
         ("tf2==2.18.1 keras==3.5.0", ("tensorflow==2.18.1", "numpy", "keras==3.5.0")),

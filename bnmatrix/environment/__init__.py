@@ -29,12 +29,28 @@ All of it can be removed at any time. Two environments share their files with uv
 
 from __future__ import annotations
 
-from bnmatrix.environment.index import Release, releases
-from bnmatrix.environment.isolated import Kept, Removed, environments, is_made, make, prune, remove
-from bnmatrix.environment.lock import Lock
-from bnmatrix.environment.places import Settings
-from bnmatrix.environment.resolution import Wanted, kept_releases, known, repair, resolve
-from bnmatrix.environment.uv import stop
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bnmatrix.environment.index import Release, releases
+    from bnmatrix.environment.isolated import Kept, Removed, environments, is_made, make, prune, remove
+    from bnmatrix.environment.kept import Wanted, kept_releases, known
+    from bnmatrix.environment.lock import Lock
+    from bnmatrix.environment.places import Settings
+    from bnmatrix.environment.resolution import repair, resolve
+    from bnmatrix.environment.uv import stop
+
+# Imported when asked for: a run of which everything is known asks for `known` alone.
+_MODULES = {
+    "index": ("Release", "releases"),
+    "isolated": ("Kept", "Removed", "environments", "is_made", "make", "prune", "remove"),
+    "kept": ("Wanted", "kept_releases", "known"),
+    "lock": ("Lock",),
+    "places": ("Settings",),
+    "resolution": ("repair", "resolve"),
+    "uv": ("stop",),
+}
 
 __all__ = [
     "Kept",
@@ -55,3 +71,10 @@ __all__ = [
     "resolve",
     "stop",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

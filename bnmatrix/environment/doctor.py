@@ -20,8 +20,9 @@ import msgspec
 from bnmatrix.environment import index, interpreters, uv
 from bnmatrix.environment.errors import EnvironmentFailure, UvFailed, VersionNotFound
 from bnmatrix.environment.interpreters import Interpreter
+from bnmatrix.environment.kept import Wanted
 from bnmatrix.environment.places import Settings
-from bnmatrix.environment.resolution import GPU_PACKAGE, PROBING, Wanted, how_to_install, resolve
+from bnmatrix.environment.resolution import GPU_PACKAGE, PROBING, how_to_install, resolve
 from bnmatrix.errors import BnmatrixError
 
 if TYPE_CHECKING:

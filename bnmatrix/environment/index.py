@@ -10,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,7 +37,7 @@ EVER = "2100-01-01"
 IMPATIENT = {} if "UV_HTTP_RETRIES" in os.environ else {"UV_HTTP_RETRIES": "1"}
 """For small questions: an index out of reach is told of soon."""
 
-_BOUND = re.compile(r"only supports >=(3\.\d+)")
+_BOUND = re.compile(r"only supports >=(3\.\d+(?:\.\d+)?)")
 """uv's words for a release that needs a newer Python than we asked for."""
 
 A = TypeVar("A")
@@ -215,6 +214,8 @@ def together(work: Callable[[A], B], items: Iterable[A]) -> list[B]:
     items = list(items)
     if len(items) < 2:
         return [work(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor  # a known lock needs none of it
+
     pool = ThreadPoolExecutor(max_workers=min(8, len(items)))
     try:
         return list(pool.map(work, items))
@@ -228,6 +229,8 @@ def together(work: Callable[[A], B], items: Iterable[A]) -> list[B]:
 def failure(result: uv.Result, wanted: str, settings: Settings) -> BnmatrixError:
     """What a failed call of uv means for the user."""
     said = _line(result.errors)
+    if result.status < 0:
+        return UvFailed(f"{wanted}: uv was ended by signal {-result.status}", "run it again")
     if re.search(r"No space left|os error 28|Disk quota", said):
         return disk_full(settings.root)
     if re.search(r"network was disabled|not found in the cache|wasn't found in the cache|[Oo]ffline", said):

@@ -6,9 +6,9 @@ An environment is made beside its place, and moved there when it is whole. Its s
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -188,6 +188,8 @@ def _site_packages(folder: Path) -> list[Path]:
 
 def _what_changed(folder: Path) -> str:
     """The first file that is not as its package's record has it, if any."""
+    import csv
+
     for place in _site_packages(folder):
         for record in sorted(place.glob("*.dist-info/RECORD")):
             for name, _digest, size, *_ in csv.reader(record.read_text(encoding="utf-8").splitlines()):
@@ -296,6 +298,16 @@ def _contents(lock: Lock) -> str:
     return text
 
 
+def _check_version(lock: Lock, folder: Path) -> None:
+    """Raise where the interpreter has become another since; the lock, which is of no use then, is removed."""
+    told = re.search(r"(?m)^version_info = (\S+)", (folder / "pyvenv.cfg").read_text(encoding="utf-8"))
+    if told and told[1] != lock.python:
+        Path(lock.path).unlink(missing_ok=True)
+        raise EnvironmentFailure(
+            f"{lock.label}: {lock.interpreter} was Python {lock.python} and is {told[1]} now", "run it again"
+        )
+
+
 def _brought_for_gpus(lock: Lock) -> str | None:
     """What makes its torch large: `brings 14 GPU packages, 2.9 GB`."""
     if "torch" not in lock.packages or lock.packages["torch"].endswith("+cpu"):
@@ -328,6 +340,7 @@ def _fill(lock: Lock, folder: Path, settings: Settings) -> None:
     by_uv = ["--compile-bytecode"] if tuple(map(int, lock.python.split(".")[:2])) >= (3, 7) else []
     # Relocatable: it is moved to its place in the end.
     run("venv", "--quiet", "--no-project", "--relocatable", "--python", lock.interpreter, str(folder))
+    _check_version(lock, folder)
     install = ("pip", "install", "--quiet", "--no-deps", *by_uv)
     run(*install, "--python", python, "--requirements", lock.path)
     if not by_uv:

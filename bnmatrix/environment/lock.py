@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -144,6 +143,8 @@ def file_name(entry: Mapping[str, Any]) -> str:
     """The name of a wheel or source distribution in a pylock.toml."""
     if "name" in entry:
         return str(entry["name"])
+    from urllib.parse import unquote, urlsplit
+
     place = entry.get("path") or urlsplit(str(entry.get("url", ""))).path
     return PurePosixPath(unquote(place)).name
 
@@ -151,7 +152,7 @@ def file_name(entry: Mapping[str, Any]) -> str:
 def key_of(packages: list[dict[str, Any]], interpreter: tuple[str, ...]) -> str:
     """Digest of what determines an environment; where files came from does not count."""
     digest = hashlib.sha256(repr(interpreter).encode())
-    for package in packages:
+    for package in sorted(packages, key=lambda each: str(each["name"])):
         files = [*package.get("wheels", []), *filter(None, [package.get("sdist"), package.get("archive")])]
         hashes = sorted(str(value) for each in files for value in each.get("hashes", {}).values())
         digest.update(repr((package["name"], package.get("version"), hashes)).encode())

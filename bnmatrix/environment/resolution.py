@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,11 +23,14 @@ from bnmatrix.environment.errors import (
     UvFailed,
     VersionNotFound,
 )
+from bnmatrix.environment.kept import Wanted, is_exact, is_python, known, name_of, path_of
 from bnmatrix.environment.lock import Lock
 from bnmatrix.environment.places import Settings
 from bnmatrix.errors import BnmatrixError, UsageError
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from packaging.requirements import Requirement
 
     from bnmatrix.environment.index import Candidate
@@ -52,92 +51,6 @@ FORGET = 3600.0
 """Seconds until PyTorch's own index is tried again."""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What an environment is to hold.
-
-    label:        the target's text, for messages
-    requirements: PEP 508, the framework's own first
-    named:        distributions that the user gave a version: they override what others demand of them
-    python:       path of an interpreter or a version, where the user chose one
-    cpu:          torch: prefer a build for the CPU
-    """
-
-    label: str
-    requirements: tuple[str, ...]
-    named: tuple[str, ...]
-    python: str | None = None
-    cpu: bool = True
-
-    @property
-    def exact(self) -> bool:
-        """Is a version fixed for all that was named, so that asking again would tell nothing new?"""
-        pins = {_name(each): each[len(_name(each)) :].strip() for each in self.requirements}
-        return bool(self.named) and all(_is_exact(pins.get(name, "")) for name in self.named)
-
-    def parsed(self) -> list[Requirement]:
-        """The requirements."""
-        from packaging.requirements import Requirement
-
-        return [Requirement(each) for each in self.requirements]
-
-
-def _is_exact(specifiers: str) -> bool:
-    return re.fullmatch(r"===?[^*,]+", specifiers) is not None
-
-
-def path_of(wanted: Wanted, settings: Settings) -> Path:
-    """Where its lock lies."""
-    what = repr((wanted.requirements, wanted.named, wanted.python, wanted.cpu))
-    # uv wants names without a further dot.
-    name = lock.slug("-".join(wanted.requirements)).replace(".", "_").lower()
-    return settings.locks / f"pylock.{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}.toml"
-
-
-def known(wanted: Wanted, settings: Settings) -> Lock | None:
-    """The lock kept for it, if its interpreter is still there. Of a range the newest offline, online none."""
-    if wanted.exact:
-        found = lock.load(path_of(wanted, settings))
-    elif settings.offline:
-        found = _newest_kept(wanted, settings)
-    else:
-        return None
-    if found is None or not os.path.exists(found.interpreter):
-        return None
-    return msgspec.structs.replace(found, label=wanted.label)
-
-
-def _newest_kept(wanted: Wanted, settings: Settings) -> Lock | None:
-    first = _name(wanted.requirements[0])
-    kept = _kept(wanted, settings)
-    return max(kept, key=lambda each: index.version_of(each.packages[first]), default=None)
-
-
-def _kept(wanted: Wanted, settings: Settings) -> list[Lock]:
-    """The locks for the same packages, in versions that are wanted, whose interpreter is still there."""
-    pins = {each.name: each.specifier for each in wanted.parsed()}
-
-    def suits(kept: Lock) -> bool:
-        return (
-            {_name(each) for each in kept.requirements} == set(pins)
-            and os.path.exists(kept.interpreter)
-            and all(pins[name].contains(kept.packages.get(name, "0"), prereleases=True) for name in pins)
-            and (wanted.python in (None, kept.interpreter) or _is(kept.python, str(wanted.python)))
-        )
-
-    found = map(lock.load, settings.locks.glob("pylock.*.toml"))
-    return [kept for kept in found if kept is not None and suits(kept)]
-
-
-def _is(version: str, asked: str) -> bool:
-    """Is 3.7.16 what was asked for with 3.7?"""
-    return f"{version}.".startswith(f"{asked}.")
-
-
-def _name(requirement: str) -> str:
-    return re.match(r"[A-Za-z0-9._-]+", requirement)[0]  # type: ignore[index]
-
-
 def resolve(wanted: Wanted, settings: Settings) -> Lock:
     """The lock for it: the one kept from before where versions are fixed, else what the index has now."""
     kept = known(wanted, settings)
@@ -148,6 +61,12 @@ def resolve(wanted: Wanted, settings: Settings) -> Lock:
     return _Resolution(wanted, settings).lock()
 
 
+def _pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(8)
+
+
 @dataclass
 class _Resolution:
     """One question to the index."""
@@ -155,7 +74,7 @@ class _Resolution:
     wanted: Wanted
     settings: Settings
     extra: tuple[str, ...] = ()
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8))
+    pool: ThreadPoolExecutor = field(default_factory=_pool)
 
     def lock(self) -> Lock:
         try:
@@ -181,7 +100,7 @@ class _Resolution:
             raise self._none_fits(interpreters, listed)
         chosen = _chosen(suited[0], list(listed.values()))
         exact = {each.name: each for each in chosen}
-        if any(not _is_exact(str(pinned[name].specifier)) for name in pinned):
+        if any(not is_exact(str(pinned[name].specifier)) for name in pinned):
             return self._resolve_exactly(exact)
         before = self._time(suited[0], chosen)
         others = [each for name, each in requirements.items() if name not in pinned and name != "torch"]
@@ -198,7 +117,9 @@ class _Resolution:
         if chosen is None:
             return interpreters.find(self.settings.root)
         if re.fullmatch(r"\d+(\.\d+){0,2}", chosen):
-            found = [each for each in interpreters.find(self.settings.root) if _is(each.version, chosen)]
+            found = [
+                each for each in interpreters.find(self.settings.root) if is_python(each.version, chosen)
+            ]
             if not found:
                 raise NoInterpreter(
                     f"{self.wanted.label}: no Python {chosen} was found", how_to_install(chosen)
@@ -252,7 +173,7 @@ class _Resolution:
         )
 
     def _pin(self, name: str) -> str:
-        return next(each for each in self.wanted.requirements if _name(each) == name)
+        return next(each for each in self.wanted.requirements if name_of(each) == name)
 
     # The index
 
@@ -288,7 +209,7 @@ class _Resolution:
     def _resolve_exactly(self, chosen: Mapping[str, Candidate]) -> Lock:
         """The newest of a range was found: the rest is as if the user had written it."""
         requirements = tuple(
-            f"{_name(each)}=={chosen[_name(each)].version}" if _name(each) in chosen else each
+            f"{name_of(each)}=={chosen[name_of(each)].version}" if name_of(each) in chosen else each
             for each in self.wanted.requirements
         )
         return resolve(replace(self.wanted, requirements=requirements), self.settings)
@@ -364,12 +285,12 @@ class _Resolution:
         before: datetime | None,
     ) -> Lock:
         """The lock on this interpreter."""
-        texts = {_name(each): each for each in self.wanted.requirements}
+        texts = {name_of(each): each for each in self.wanted.requirements}
         exempt = [*BUILD_REQUIREMENTS, *self.wanted.named]
         overrides = [texts[name] for name in self.wanted.named if name in texts]
         if build is not None:
             texts["torch"] = f"torch=={build.version}"
-            overrides = [each for each in overrides if _name(each) != "torch"] + [texts["torch"]]
+            overrides = [each for each in overrides if name_of(each) != "torch"] + [texts["torch"]]
         if torch is not None and "torch" not in self.wanted.named:
             if len(texts) > 2:
                 texts.setdefault("packaging", "packaging")  # Keras imports it there, and nothing requires it
@@ -402,6 +323,8 @@ class _Resolution:
 
         def waiting(seconds: float) -> None:
             self.settings.tell(f"{self.wanted.label}: resolving, {seconds:.0f} s")
+
+        import tempfile
 
         with tempfile.TemporaryDirectory(prefix="bnmatrix-") as folder:
             arguments = ["--python", interpreter.path, *options]
@@ -529,6 +452,8 @@ _DISTRIBUTIONS = {
 
 def repair(old: Lock, module: str, settings: Settings) -> Lock:
     """The lock with what brings a module that was missing at import, as of the same time. Once per module."""
+    import tempfile
+
     from bnmatrix.environment import interpreters
 
     path = Path(old.path)
@@ -550,13 +475,18 @@ def repair(old: Lock, module: str, settings: Settings) -> Lock:
     before = datetime.fromisoformat(f"{old.as_of}T23:59:59+00:00") if old.as_of else None
     with tempfile.TemporaryDirectory(prefix="bnmatrix-") as folder:
         file = Path(folder, "excludes.txt")  # what is there stays as it is
-        others = (name for name in old.packages if name != _name(requirement))
+        others = (name for name in old.packages if name != name_of(requirement))
         file.write_text("\n".join(others), encoding="utf-8")
         added = _Resolution(wanted, settings).compiled(
             interpreter, [requirement], [], before, BUILD_REQUIREMENTS, "--excludes", str(file)
         )
     pylock = lock.merged(lock.text_of(path), _indexed(added))
     contents = _contents(lock.parse(pylock), interpreter)
+    if contents["key"] == old.key:
+        raise EnvironmentFailure(
+            f"{old.label}: the module {module} is missing, though {requirement} is there",
+            "name the package that brings it beside the target",
+        )
     return lock.dump(msgspec.structs.replace(old, modules=(*old.modules, module), **contents), pylock, path)
 
 
@@ -615,9 +545,3 @@ def how_to_install(python: str) -> str:
     """How a Python is had."""
     managed = tuple(map(int, python.split(".")[:2])) >= (3, 8)
     return f"install one, for instance `{'uv python install' if managed else 'pyenv install'} {python}`"
-
-
-def kept_releases(wanted: Wanted, settings: Settings) -> list[str]:
-    """The versions of the framework's own package in the locks that are kept for this target."""
-    first = _name(wanted.requirements[0])
-    return sorted({each.packages[first] for each in _kept(wanted, settings)}, key=index.version_of)

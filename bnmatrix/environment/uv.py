@@ -5,7 +5,6 @@ It runs in a session of its own, and dies with its children where we are interru
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import os
 import re
@@ -17,8 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from bnmatrix.environment.errors import UvFailed
 
@@ -189,6 +187,8 @@ def _default_index() -> str | None:
 @cache
 def pip_settings() -> dict[str, list[str]]:
     """What pip's files and variables set for `pip install`; variables win. Nothing where there is no pip."""
+    import ast
+
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     listing = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -231,7 +231,7 @@ def _present(places: Sequence[str]) -> list[str]:
         if url.scheme not in ("", "file"):
             present.append(place)
         elif url.scheme == "file":
-            if Path(url2pathname(url.path)).exists():
+            if Path(unquote(url.path)).exists():
                 present.append(place)
         elif Path(place).expanduser().exists():
             present.append(str(Path(place).expanduser().absolute()))

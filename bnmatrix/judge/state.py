@@ -20,7 +20,7 @@ ESTIMATOR_MARGIN = 0.01
 """Estimators lie 20 % apart at 6 values a channel; one is recognised within 1 %."""
 
 CANCELLED = 25
-"""What 1 - momentum loses of a number's precision, with momentum 0.99 and an error of 4 units to begin with."""
+"""What 1 - momentum loses of its precision: with momentum 0.99 a hundred units, beside an error of 4."""
 
 
 def moved(before: State, after: State, slot: str, rounding: float = 0.0) -> Reading:

@@ -135,8 +135,6 @@ def test_nothing_selected_has_a_code_of_its_own(selection: str, bnmatrix: Run, t
     assert why in hint
 
 
-
-
 MATRICES = {
     "not JSON": ("{", "is not a saved matrix"),
     "something else": ("[]", "is not a saved matrix"),

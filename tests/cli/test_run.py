@@ -13,8 +13,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from bnmatrix.render import as_json
 from bnmatrix.placement import Wishes, installed
+from bnmatrix.render import as_json
 from tests.cli.conftest import Run, environment
 
 HERE = [target.text for target in installed(Wishes())]

@@ -50,6 +50,12 @@ def test_a_release_for_newer_pythons_only_is_found(frame: Index, place: Place) -
     assert (found.version, found.lower) == ("2.0", (3, 9))
 
 
+def test_a_release_for_newer_patches_of_the_oldest_python_is_found(index: Index, place: Place) -> None:
+    index.add("frame", "1.0", python=">=3.6.2")
+    (found,) = candidates("frame==1.0", place.settings())
+    assert (found.version, found.lower) == ("1.0", (3, 6, 2))
+
+
 def test_of_a_range_there_is_a_release_for_every_python(frame: Index, place: Place, own: Interpreter) -> None:
     found = candidates("frame", place.settings())
     assert found[0].version == "2.0"

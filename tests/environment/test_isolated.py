@@ -294,6 +294,14 @@ def test_a_folder_that_cannot_be_written_is_named(lock: Lock, place: Place, tmp_
         make(lock, elsewhere.settings())
 
 
+def test_an_interpreter_that_was_replaced_by_another_is_noticed(lock: Lock, place: Place) -> None:
+    old = msgspec.structs.replace(lock, python="3.9.99")
+    with pytest.raises(errors.EnvironmentFailure, match=rf"was Python 3\.9\.99 and is {lock.python} now"):
+        make(old, place.settings())
+    assert environments(place.settings()) == []
+    assert resolve(wanted("frame==1.0"), place.settings()).python == lock.python
+
+
 # Looking after them
 
 

@@ -24,5 +24,7 @@ def test_tensorflow_1_15_with_the_numpy_of_its_time(place: Place) -> None:
     assert lock.size > 100_000_000
     python = make(lock, place.settings())
     code = "import tensorflow, numpy; print(tensorflow.__version__, numpy.__version__)"
-    said = subprocess.run([python, "-I", "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [python, "-I", "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
     assert said.stdout.split() == ["1.15.5", "1.18.5"]

@@ -316,6 +316,12 @@ def test_a_module_that_was_missing_is_added_as_of_the_same_time_once(frame: Inde
     assert subprocess.run([python, "-c", code], capture_output=True, text=True).stdout == "1.0 1.0\n"
 
 
+def test_a_module_whose_package_is_there_cannot_be_mended(frame: Index, place: Place) -> None:
+    lock = resolve(wanted("frame==1.0"), place.settings())
+    with pytest.raises(EnvironmentFailure, match="is missing, though frame is there"):
+        repair(lock, "frame.inner", place.settings())
+
+
 def test_a_module_that_no_package_brings_changes_nothing(frame: Index, place: Place) -> None:
     lock = resolve(wanted("frame==1.0"), place.settings())
     with pytest.raises(VersionNotFound):

@@ -139,7 +139,7 @@ def find_class(keras, label, layer, rank):
 
 
 def variant_of(variants, label, cell, shape):
-    """What `variants` ({layer: {variant: options}}) says of the cell's variant; `label` is who has it or not."""
+    """What `variants`, {layer: {variant: options}}, has for the cell; `label` is who has it or not."""
     layer, variant = cell["layer"], cell["variant"]
     if variant == "default":
         return {}

@@ -1,7 +1,8 @@
 """TensorFlow 1: graph and session, `tf.layers` (api `default`), the v1 Keras classes (api `keras`) and
 `tf.contrib.layers` (api `contrib`).
 
-Serves the real one, and `tf.compat.v1` of a TensorFlow 2 with v2 behaviour switched off for the whole process. What moved between releases is looked for, never asked of a version number.
+Serves the real one, and `tf.compat.v1` of a TensorFlow 2 with v2 behaviour switched off for the whole
+process. What moved between releases is looked for, never asked of a version number.
 """
 
 import importlib

@@ -91,7 +91,7 @@ class Function(object):
         self._graph = tf.get_default_graph()
 
     def __call__(self, x, **mode):
-        given = {"is_training": mode[name] for name in mode}  # `training`, in its older word
+        given = {"is_training": mode["training"]} if mode else {}
         with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
             return self.call(x, scope=SCOPE, **dict(self._arguments, **given))
 
