@@ -6,7 +6,8 @@ What is known already comes from the store; only for the rest are environments m
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -197,15 +198,31 @@ def _place(parts: Sequence[_Part], options: Options, progress: Progress) -> None
         place_one(part, from_index=False)
     unplaced = [part for part in parts if part.placement is None and part.failure is None]
     if unplaced and not options.known:
-        from concurrent.futures import ThreadPoolExecutor
-
         progress(0, sum(len(part.plan.cells) for part in parts), "asking the package index")
-        with ThreadPoolExecutor(ASKING) as pool:
+        with _workers(ASKING) as pool:
             list(pool.map(lambda part: place_one(part, from_index=True), unplaced))
     for error in errors:
         if error.exit_code == Exit.USAGE or len(errors) == len(parts):
             raise error
         options.wishes.tell(_in_a_line(error))
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that have uv run; an exception here, Ctrl-C too, ends what they wait for."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    except BaseException:
+        from bnmatrix import environment
+
+        pool.shutdown(wait=False, cancel_futures=True)
+        environment.stop()
+        raise
+    finally:
+        pool.shutdown()
 
 
 def _in_a_line(error: BnmatrixError) -> str:
@@ -228,34 +245,28 @@ class _Measuring:
 
     def run(self, unknown: Sequence[_Part]) -> None:
         """Measure what the parts `unknown` lack."""
-        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+        from concurrent.futures import FIRST_COMPLETED, wait
 
         from bnmatrix.runner import Runner
 
         jobs = self.options.jobs or processors()
-        with Runner(jobs=jobs, timeout=self.options.timeout, restarts=RESTARTS) as runner:
-            pool = ThreadPoolExecutor(MAKING)
-            try:
-                for part in unknown:
-                    self._begin(part, runner, pool)
-                runner.start()
-                # The judge brings numpy; it loads while the probes import their frameworks.
-                self._report("starting the frameworks")
-                while True:
-                    for event in runner.results():
-                        self._handle(event, runner, pool)
-                    if not self.making:
-                        return
-                    done, self.making = wait(self.making, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-            except BaseException:
-                from bnmatrix import environment
-
-                environment.stop()
-                raise
-            finally:
-                pool.shutdown(cancel_futures=True)
+        with (
+            Runner(jobs=jobs, timeout=self.options.timeout, restarts=RESTARTS) as runner,
+            _workers(MAKING) as pool,
+        ):
+            for part in unknown:
+                self._begin(part, runner, pool)
+            runner.start()
+            # The judge brings numpy; it loads while the probes import their frameworks.
+            self._report("starting the frameworks")
+            while True:
+                for event in runner.results():
+                    self._handle(event, runner, pool)
+                if not self.making:
+                    return
+                done, self.making = wait(self.making, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
 
     def _begin(self, part: _Part, runner: Runner, pool: ThreadPoolExecutor) -> None:
         assert part.placement is not None

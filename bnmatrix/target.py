@@ -53,7 +53,7 @@ FAMILIES = {
     for family in (
         Family(
             name="tf1",
-            meaning="tf.compat.v1 with tf_keras, in a session",
+            meaning="TensorFlow 1: the real one at its versions, else tf.compat.v1 with tf_keras",
             package="tensorflow",
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
@@ -84,7 +84,7 @@ FAMILIES = {
         ),
         Family(
             name="keras",
-            meaning="Keras 3 on a backend of its own: keras[tensorflow], keras[torch], keras[jax]",
+            meaning="the package keras: Keras 3 on a backend of its own, older ones on TensorFlow",
             package="keras",
             packages=("keras",),
             extra="tensorflow",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bnmatrix.cli import options
+
+if TYPE_CHECKING:
+    from bnmatrix.matrix import Matrix
 
 EVERY = ("minor", "release")
 
@@ -66,6 +69,8 @@ def timeline(
 ) -> int:
     """Measure release after release of a framework, and show when each cell changed.
 
+    --from-cache shows the releases of which something is known.
+
     Exit code 0: done. 3: an environment, framework or cell could not be run. 4: the store of known results
     cannot be used. 5: no release, or no cell, is selected.
     """
@@ -93,5 +98,23 @@ def timeline(
     found = releases(framework, first, last, every == "minor", from_cache or offline, wishes)
     note(f"{len(found)} releases: {', '.join(target.text for target in found)}", quiet)
     matrix = measured([task.plan for task in tasks(found, selection, named=True)], how)
+    if from_cache:
+        matrix = _known_of(matrix, quiet)
     write(over_time(matrix.targets, __version__), format, path, expand)
     return code_of(matrix, how)
+
+
+def _known_of(matrix: Matrix, quiet: bool) -> Matrix:
+    """`matrix` less the targets of which nothing is known. Raises NothingSelectedError where none remains."""
+    import msgspec
+
+    from bnmatrix.cli.progress import note
+    from bnmatrix.errors import NothingSelectedError
+
+    known = [target for target in matrix.targets if any(cell.outcome != "skipped" for cell in target.cells)]
+    unknown = [target.target for target in matrix.targets if target not in known]
+    if not known:
+        raise NothingSelectedError("none of these cells is known", "without --from-cache they are measured")
+    if unknown:
+        note(f"not measured yet: {', '.join(unknown)}", quiet)
+    return msgspec.structs.replace(matrix, targets=known)

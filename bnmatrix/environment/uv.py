@@ -42,6 +42,10 @@ class Result:
     errors: str
 
 
+class Stopped(BaseException):
+    """The program ends: nothing of what waited for uv is to go on."""
+
+
 class TooSlow(Exception):
     """uv did not end in time."""
 
@@ -89,7 +93,7 @@ def run_command(
     timeout: float | None = None,
     waiting: Callable[[float], None] | None = None,
 ) -> Result:
-    """Run a command to its end as `run` does. Raises TooSlow after `timeout` seconds."""
+    """Run a command to its end as `run` does. Raises TooSlow after `timeout` seconds, or Stopped."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -105,20 +109,24 @@ def run_command(
     with _lock:
         _running.add(process)
     try:
-        return _wait(process, stdin, timeout, waiting)
+        result = _wait(process, stdin, timeout, waiting)
     except BaseException:
         _kill(process)
         raise
     finally:
         with _lock:
+            was_stopped = process not in _running
             _running.discard(process)
+    if was_stopped:
+        raise Stopped
+    return result
 
 
 def stop() -> None:
     """Kill every uv that runs, with its children: for a program that ends while threads wait for one."""
     with _lock:
-        for process in _running:
-            _kill(process)
+        while _running:
+            _kill(_running.pop())
 
 
 def _wait(

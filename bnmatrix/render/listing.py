@@ -5,7 +5,6 @@ Each kind is a list of tables of the same fields; `as_text` shows them in column
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import textwrap
@@ -39,15 +38,17 @@ def layers() -> list[Entry]:
 
 def frameworks() -> list[Entry]:
     """Every framework: what it is, whether it is installed, and how to install it."""
+    from bnmatrix.environment.current import current
     from bnmatrix.target import BACKENDS, FAMILIES
 
+    here = current()
     found = []
     for family in FAMILIES.values():
         backends = [(family.name, family.packages, family.extra)]
         if family.name == "keras":
             backends = [(f"keras[{name}]", (*family.packages, name), family.extra) for name in BACKENDS]
         for name, packages, extra in backends:
-            missing = [package for package in packages if importlib.util.find_spec(package) is None]
+            missing = [package for package in packages if not here.has_module(package)]
             install = (
                 f"pip install 'bnmatrix[{extra}]'"
                 if family.name != "keras"

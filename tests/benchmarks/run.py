@@ -7,16 +7,24 @@ The two sides of a ratio are run in turn, a b a b, and the medians compared: mac
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bnmatrix.environment import Lock, Settings, uv
+from bnmatrix.placement import Wishes, place, ready
+from bnmatrix.target import parse
+
 PYTHON = sys.executable
 BNMATRIX = [PYTHON, "-m", "bnmatrix"]
 ROUNDS = 5
+MADE = "tf1==1.15.5"
+SWEPT = ("tf2==2.10.1", "torch==1.7.1", "tf2==2.15.1", "torch==1.4.0")
 Side = Callable[[], float]
 
 
@@ -44,7 +52,8 @@ def frameworks() -> float:
 
 def run(*options: str) -> float:
     """The program, nothing known beforehand."""
-    return seconds([*BNMATRIX, "run", "--framework", "tf2", "--framework", "torch", "--quiet", *options])
+    targets = ["--framework", "tf2", "--framework", "torch"]
+    return seconds([*BNMATRIX, "run", *targets, "--quiet", "--no-cache", *options])
 
 
 def probe_rate(framework: str) -> float:
@@ -73,6 +82,59 @@ def plain_rate(framework: str) -> float:
     )
 
 
+def known() -> float:
+    """A result that is known already, as a table."""
+    return seconds([*BNMATRIX, "run", "--framework", "torch", "--quiet"])
+
+
+def environment(target: str) -> tuple[Lock, str]:
+    """The lock of `target`, and its environment's interpreter; made now if need be."""
+    wishes = Wishes()
+    placement = place(parse(target), wishes)
+    assert placement is not None
+    assert placement.lock is not None
+    return placement.lock, ready(placement, wishes)
+
+
+def make() -> float:
+    """An environment of its own for a release of which nothing is here but what uv has in its cache."""
+    lock, _ = environment(MADE)
+    seconds([*BNMATRIX, "env", "remove", MADE, "--quiet"])
+    Path(lock.path).unlink()
+    return seconds([*BNMATRIX, "env", "create", MADE, "--quiet"])
+
+
+def make_by_hand() -> float:
+    """The same, by somebody who knows interpreter and day."""
+    lock, _ = environment(MADE)
+    with tempfile.TemporaryDirectory(dir=Settings().root) as folder:
+        place = f"{folder}/venv"
+        install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", place]
+        travel = ["--exclude-newer", f"{lock.as_of}T00:00:00Z"]
+        exempt = [f"--exclude-newer-package={name}=2100-01-01" for name in ("setuptools", "wheel")]
+        return seconds([uv.executable(), "venv", "--quiet", "--python", lock.interpreter, place]) + seconds(
+            [uv.executable(), *install, *travel, *exempt, *lock.requirements]
+        )
+
+
+def sweep(count: int = len(SWEPT)) -> float:
+    """The core scenario on releases that are installed, nothing known beforehand."""
+    targets = [part for target in SWEPT[:count] for part in ("--framework", target)]
+    return seconds([*BNMATRIX, "run", *targets, "--quiet", "--no-cache"])
+
+
+def sweep_one_by_one() -> float:
+    """Each of these imported in a bare interpreter, and the seconds of its cells, one after the other."""
+    taken = 0.0
+    for target in SWEPT:
+        _, python = environment(target)
+        taken += seconds([python, "-c", f"import {'torch' if target.startswith('torch') else 'tensorflow'}"])
+        command = [*BNMATRIX, "run", "--framework", target, "--format", "json"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        taken += sum(cell["seconds"] for cell in json.loads(done)["targets"][0]["cells"])
+    return taken
+
+
 # name -> (what is measured, beside what, at most)
 BENCHMARKS: dict[str, tuple[Side, Side, float]] = {
     "help / import typer": (
@@ -82,6 +144,18 @@ BENCHMARKS: dict[str, tuple[Side, Side, float]] = {
     ),
     "run, calls only / importing both frameworks": (lambda: run("--axis", "execution=call"), frameworks, 1.3),
     "run, scenario core / importing both frameworks": (run, frameworks, 2.2),
+    "a known result, as a table / importing typer, rich, msgspec": (
+        known,
+        lambda: seconds(python("import typer, rich.console, msgspec")),
+        2.0,
+    ),
+    "making an environment / by uv, by hand": (make, make_by_hand, 1.15),
+    f"{len(SWEPT)} installed releases / imports and cells one by one": (sweep, sweep_one_by_one, 0.6),
+    f"{len(SWEPT)} installed releases / twice {len(SWEPT) // 2}": (
+        sweep,
+        lambda: 2 * sweep(len(SWEPT) // 2),
+        1.0,
+    ),
     "a cell in a warm torch probe / in a plain loop": (
         lambda: probe_rate("torch"),
         lambda: plain_rate("torch"),

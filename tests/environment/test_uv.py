@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from pathlib import Path
@@ -83,7 +84,12 @@ def test_its_children_end_with_it(tmp_path: Path) -> None:
     grandchild = f"import os, time; open({str(note)!r}, 'w').write(f'{{os.getpid()}}.'); time.sleep(60)"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
     command = [sys.executable, "-c", child]
-    thread = threading.Thread(target=uv.run_command, args=(command, "", {}))
+
+    def run() -> None:
+        with contextlib.suppress(uv.Stopped):
+            uv.run_command(command, "", {})
+
+    thread = threading.Thread(target=run)
     thread.start()
     until(lambda: note.exists() and note.read_text().endswith("."))
     uv.stop()

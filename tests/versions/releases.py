@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import environment
+
+NOT_HERE = re.compile(r"found here:|no Python .* was found|cannot be reached|no space left|would fetch")
 
 MAKING = 900
 """Seconds for a command that may have to make an environment."""
@@ -37,11 +40,11 @@ def made(target: str) -> str | None:
 
 
 def need(*targets: str) -> None:
-    """Skip the test, with the reason, where a target cannot be had here (no such Python, no network)."""
+    """Skip the test where there is no Python or no index for a target; fail where something else is wrong."""
     for target in targets:
         reason = made(target)
         if reason is not None:
-            pytest.skip(f"{target}: {reason}")
+            (pytest.skip if NOT_HERE.search(reason) else pytest.fail)(f"{target}: {reason}")
 
 
 @cache
