@@ -111,6 +111,9 @@ def measure(
     unknown = [part for part in parts if part.is_open]
     if unknown and not options.known:
         _Measuring(parts, options, progress, records).run(unknown)
+        for part in parts:
+            if part.failure and all(each.failure for each in parts):
+                raise part.failure
     return Matrix(
         schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=[part.matrix() for part in parts]
     )
@@ -131,7 +134,7 @@ class _Part:
     guest: Guest | None = None
     header: Header | None = None
     results: dict[Cell, CellResult] = field(default_factory=dict)
-    failure: str | None = None
+    failure: BnmatrixError | None = None
 
     @property
     def is_open(self) -> bool:
@@ -156,7 +159,7 @@ class _Part:
 
     def matrix(self) -> TargetMatrix:
         """What became of it; a cell without a result is `skipped`."""
-        reason = self.failure or "not measured yet"
+        reason = _in_a_line(self.failure) if self.failure else "not measured yet"
         cells = [
             self.results.get(cell)
             or CellResult(
@@ -191,7 +194,7 @@ def _place(parts: Sequence[_Part], options: Options, progress: Progress) -> None
         try:
             part.placement = place(part.plan.target, options.wishes, from_index)
         except BnmatrixError as error:
-            part.failure = _in_a_line(error)
+            part.failure = error
             errors.append(error)
 
     for part in parts:
@@ -284,8 +287,9 @@ class _Measuring:
                 part.placement = with_module(part.placement, module, wishes) or part.placement
             python = ready(part.placement, wishes)
         except BnmatrixError as error:
-            part.failure = _in_a_line(error)
-            wishes.tell(part.failure)
+            part.failure = error
+            if len(self.parts) > 1:
+                wishes.tell(_in_a_line(error))
             return
         self._submit(part, runner, python)
 

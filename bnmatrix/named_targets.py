@@ -8,7 +8,8 @@ In the pyproject.toml of the user's project, or in a bnmatrix.toml without the f
     packages = ["numpy<1.25", "h5py==3.9.0"]         further pins
     variables = { TF_ENABLE_ONEDNN_OPTS = "0" }      of its probe
 
-The file is looked for in the working directory, then in the folders above it; bnmatrix.toml goes first.
+The files are looked for in the working directory, then in the folders above it, up to the first that has
+targets; of two with one name bnmatrix.toml has the say.
 """
 
 from __future__ import annotations
@@ -55,17 +56,18 @@ def names() -> list[str]:
 @cache
 def _all(start: Path) -> dict[str, Named]:
     for folder in (start, *start.parents):
+        found: dict[str, Named] = {}
         for file, place in _FILES.items():
             path = folder / file
-            if path.is_file():
-                data = _table(path, place)
-                if data is not None:
-                    return {name: _named(path, name, entry) for name, entry in data.items()}
+            for name, entry in (_table(path, place) if path.is_file() else {}).items():
+                found.setdefault(name, _named(path, name, entry))
+        if found:
+            return found
     return {}
 
 
-def _table(path: Path, place: tuple[str, ...]) -> dict[str, Any] | None:
-    """The table of targets in the file, or None where it has none."""
+def _table(path: Path, place: tuple[str, ...]) -> dict[str, Any]:
+    """The table of targets in the file; empty where it has none."""
     try:
         data: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -73,9 +75,7 @@ def _table(path: Path, place: tuple[str, ...]) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
     for key in place:
-        data = data.get(key)
-        if data is None:
-            return None
+        data = data.get(key, {})
         if not isinstance(data, dict):
             raise UsageError(f"{path}: {key} must be a table")
     return dict(data)

@@ -139,6 +139,16 @@ def _brings_keras_2(here: Current, target: Target) -> bool:
     return target.framework == "tf1" and here.distributions().get("keras", "2").startswith("2")
 
 
+def installed_version(target: Target, wishes: Wishes) -> list[str]:
+    """The version of the target's framework in the current environment, if it is there."""
+    here = current_for(target, wishes)
+    if here is None or not has(here, target):
+        return []
+    there = here.distributions()
+    package = target.family.package
+    return [there[each] for each in (package, *TWINS.get(package, ())) if each in there][:1]
+
+
 def installed(wishes: Wishes) -> list[Target]:
     """Every target that the current environment has, at its installed version."""
     here = current(wishes.python)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bnmatrix.errors import NothingSelectedError, UsageError
-from bnmatrix.placement import Wishes, wanted_of
+from bnmatrix.placement import Wishes, installed_version, wanted_of
 from bnmatrix.target import Target, parse
 
 if TYPE_CHECKING:
@@ -32,8 +32,17 @@ def releases(
         highest = highest or _version("1", "")  # the embedded tf1 of later releases must be asked for
     if target.framework == "tf2" and lowest is None:
         lowest = _version("2", "")
+    if (
+        lowest is not None
+        and highest is not None
+        and not (lowest <= highest or _is_between(lowest, None, highest))
+    ):
+        raise UsageError(f"--from {first} is later than --to {last}", "exchange them")
     if kept:
-        found = environment.kept_releases(wanted_of(target, wishes), wishes.settings())
+        # Of any version: a target with one asks for other packages than one without.
+        any_version = wanted_of(parse(_at(framework, "0").replace("==0", ">=0", 1)), wishes)
+        found = environment.kept_releases(any_version, wishes.settings())
+        found += installed_version(target, wishes)
     else:
         found = [
             each.version for each in environment.releases(package, first, last, wishes.settings(), minor)

@@ -31,6 +31,7 @@ class Family:
     """A framework that bnmatrix can speak to, whatever its version.
 
     package:    the distribution whose version is that of the framework
+    from_:      the oldest version of it that the name means
     packages:   what must be installed for it, as module names
     extra:      the extra of bnmatrix that brings them
     apis:       its values of the axis `api`; `default` is the first
@@ -41,6 +42,7 @@ class Family:
     name: str
     meaning: str
     package: str
+    from_: str
     packages: tuple[str, ...]
     extra: str
     apis: tuple[str, ...]
@@ -55,6 +57,7 @@ FAMILIES = {
             name="tf1",
             meaning="TensorFlow 1: the real one at its versions, else tf.compat.v1 with tf_keras",
             package="tensorflow",
+            from_="1",
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
             apis=("default", "keras", "contrib"),
@@ -65,6 +68,7 @@ FAMILIES = {
             name="tf2",
             meaning="tf.keras as TensorFlow brings it",
             package="tensorflow",
+            from_="2",
             packages=("tensorflow",),
             extra="tensorflow",
             apis=("default",),
@@ -75,6 +79,7 @@ FAMILIES = {
             name="tf_keras",
             meaning="Keras 2 beside TensorFlow, as the package tf_keras",
             package="tf-keras",
+            from_="2",
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
             apis=("default",),
@@ -86,6 +91,7 @@ FAMILIES = {
             name="keras",
             meaning="the package keras: Keras 3 on a backend of its own, older ones on TensorFlow",
             package="keras",
+            from_="2",
             packages=("keras",),
             extra="tensorflow",
             apis=("default",),
@@ -95,6 +101,7 @@ FAMILIES = {
             name="torch",
             meaning="torch.nn",
             package="torch",
+            from_="1",
             packages=("torch",),
             extra="torch",
             apis=("default", "functional"),
@@ -157,10 +164,12 @@ class Target:
     def requirements(self) -> tuple[str, ...]:
         """What an environment of its own must hold, as requirements; the framework's own package first."""
         pinned = {_UNTWINNED.get(name, name): name + versions for name, versions in self.pins}
+        if not pinned and self.family.package == "tensorflow":
+            pinned = {"tensorflow": "tensorflow>=2"}  # whatever old one may lie about
         wanted = [self.family.package, *map(canonical, self.modules), "numpy", *pinned]
         if self.backend == "jax":
             wanted.append("jaxlib")  # some releases of jax do not ask for it and need it all the same
-        if self.framework == "tf1" and pinned:
+        if self.framework == "tf1" and self.pins:
             # Many a release of TensorFlow brings its Keras itself; where it does not, that shows at import.
             wanted = [name for name in wanted if name != "tf-keras" or name in pinned]
         return tuple({name: pinned.get(name, name) for name in wanted}.values())
@@ -182,6 +191,8 @@ def parse(text: str) -> Target:
     if not match:
         raise UsageError(f"{text!r} is not a target", _EXAMPLES)
     framework, backend, versions = match["framework"], match["backend"], match["versions"] or ""
+    if framework in ("tf", "tensorflow"):
+        raise UsageError(f"unknown framework {framework!r}", f"write tf2{versions}, or tf1 for TensorFlow 1")
     if framework in FAMILIES:
         target = _of_family(written, framework, backend, versions)
     else:
@@ -199,14 +210,27 @@ def _of_family(text: str, framework: str, backend: str | None, versions: str) ->
             raise unknown("backend", backend, BACKENDS, f"{text}: ")
     elif backend is not None:
         raise UsageError(f"{text}: {framework} has no backends", "only keras does: keras[torch], keras[jax]")
-    if not versions:
-        return Target(text, framework, backend)
-    specifiers = _specifiers(text, versions, framework)
-    if framework == "tf1" and not any(
-        each.operator[0] == "=" or _major(each.version) > 1 for each in specifiers
-    ):
+    family = FAMILIES[framework]
+    pins: tuple[tuple[str, str], ...] = ()
+    if versions:
+        pins = ((family.package, str(_within(family, text, _specifiers(text, versions, framework)))),)
+    return Target(text, framework, backend, pins=pins)
+
+
+def _within(family: Family, text: str, specifiers: SpecifierSet) -> SpecifierSet:
+    """`specifiers`, less the versions that the family's name does not mean. Raises UsageError."""
+    exact = [each.version for each in specifiers if each.operator.startswith("==")]
+    for version in exact:
+        if _major(version) < int(family.from_):
+            name = "tf1" if family.name == "tf2" else None
+            raise UsageError(
+                f"{text}: {family.name} is {family.package} {family.from_} or later",
+                f"write {name}=={version}" if name else "older ones are not examined",
+            )
+    if family.name == "tf1" and not exact and not any(_major(each.version) > 1 for each in specifiers):
         specifiers &= "<2"  # a range means real releases; the embedded tf1 of a later one must be named
-    return Target(text, framework, backend, pins=((FAMILIES[framework].package, str(specifiers)),))
+    has_lower = exact or any(each.operator in (">", ">=", "~=") for each in specifiers)
+    return specifiers if has_lower or family.from_ == "1" else specifiers & f">={family.from_}"
 
 
 def _of_name(text: str, name: str, backend: str | None, versions: str) -> Target:
@@ -266,7 +290,8 @@ def _specifiers(text: str, versions: str, example: str) -> SpecifierSet:
         return SpecifierSet(versions)
     except InvalidSpecifier as error:
         raise UsageError(
-            f"{text}: {versions!r} is not a version specifier", f"write for instance {example}==2.15.1"
+            f"{text}: {versions!r} is not a version specifier",
+            f"write for instance {example}=={versions.strip('=<>~! ') or '2.15.1'}",
         ) from error
 
 

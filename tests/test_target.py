@@ -17,6 +17,7 @@ TEXTS = {
     "tf2>=2.10,<2.16": ("tf2", None, {TENSORFLOW: "<2.16,>=2.10"}, None),
     "tf2 >= 2.10, < 2.16": ("tf2", None, {TENSORFLOW: "<2.16,>=2.10"}, None),
     "tf1>=1.12": ("tf1", None, {TENSORFLOW: "<2,>=1.12"}, None),  # never the embedded one in silence
+    "tf2<2.5": ("tf2", None, {TENSORFLOW: "<2.5,>=2"}, None),
     "tf1>=2.4": ("tf1", None, {TENSORFLOW: ">=2.4"}, None),
     "tf_keras==2.17.0": ("tf_keras", None, {"tf-keras": "==2.17.0"}, None),
     "keras": ("keras", "tensorflow", {}, None),
@@ -39,6 +40,10 @@ MISTAKES = {
     "torch[jax]": ("torch[jax]: torch has no backends", "only keras does"),
     "tf2==": ("tf2==: '==' is not a version specifier", "write for instance"),
     "torch:tpu": ("unknown device 'tpu'", "a device reads"),
+    "torch=1.4.0": ("torch=1.4.0: '=1.4.0' is not a version specifier", "torch==1.4.0"),
+    "tensorflow==2.15.1": ("unknown framework 'tensorflow'", "write tf2==2.15.1"),
+    "tf2==1.15.5": ("tf2==1.15.5: tf2 is tensorflow 2 or later", "write tf1==1.15.5"),
+    "keras==1.2.2": ("keras==1.2.2: keras is keras 2 or later", "older ones are not examined"),
     "tf2==2.15.1,==2.14": (
         "tf2==2.15.1,==2.14: nothing is tensorflow==2.14 and ==2.15.1 at once",
         "leave one of them out",
@@ -60,8 +65,8 @@ def test_a_target_is_framework_backend_packages_device(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "requirements"),
     [
-        ("tf2", ("tensorflow", "numpy")),
-        ("tf1", ("tensorflow", "tf-keras", "numpy")),
+        ("tf2", ("tensorflow>=2", "numpy")),
+        ("tf1", ("tensorflow>=2", "tf-keras", "numpy")),
         ("tf1==1.15.5", ("tensorflow==1.15.5", "numpy")),
         ("tf_keras==2.17.0", ("tf-keras==2.17.0", "tensorflow", "numpy")),
         ("keras[torch]==3.3.3", ("keras==3.3.3", "torch", "numpy")),

@@ -14,6 +14,9 @@ from bnmatrix.scenario import Scenario, Values, cells
 from bnmatrix.scenario_file import find
 from bnmatrix.target import FAMILIES, Family, Target, check_device, parse
 
+MANY = 5
+"""Targets that are named one by one at the most."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -160,7 +163,9 @@ def cells_of(selection: Selection, family: Family, scenarios: Sequence[Scenario]
 
 
 def counts(plans: Sequence[Plan]) -> str:
-    """`40 cells of tf2, 24 of torch`"""
+    """`40 cells of tf2, 24 of torch`; of many targets their number"""
+    if len(plans) > MANY:
+        return f"{sum(len(plan.cells) for plan in plans)} cells of {len(plans)} targets"
     first, *rest = plans
     noun = "cell" if len(first.cells) == 1 else "cells"
     parts = [f"{len(first.cells)} {noun} of {first.target.text}"]

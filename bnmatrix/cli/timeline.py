@@ -96,7 +96,8 @@ def timeline(
     )
     wishes = how.options.wishes
     found = releases(framework, first, last, every == "minor", from_cache or offline, wishes)
-    note(f"{len(found)} releases: {', '.join(target.text for target in found)}", quiet)
+    span = found[0].text if len(found) == 1 else f"{len(found)} releases, {found[0].text} to {found[-1].text}"
+    note(f"{span}{', of those that are here' if offline and not from_cache else ''}", quiet)
     matrix = measured([task.plan for task in tasks(found, selection, named=True)], how)
     if from_cache:
         matrix = _known_of(matrix, quiet)

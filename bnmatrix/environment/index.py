@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bnmatrix.environment import lock, uv
 from bnmatrix.environment.errors import (
+    ContradictoryPins,
     EnvironmentFailure,
     NotHere,
     NoUploadTimes,
@@ -245,6 +246,9 @@ def failure(result: uv.Result, wanted: str, settings: Settings) -> BnmatrixError
             f"{wanted}: {where} cannot be reached ({_reason(said)})",
             "--offline uses what is here; which index is asked is pip's and uv's own setting",
         )
+    apart = re.search(r"you require (\S+) and (\S+), which are incompatible", said)
+    if apart:
+        return ContradictoryPins(f"{wanted}: nothing is {apart[1]} and {apart[2]} at once", "leave one out")
     if "missing an upload date" in said:
         return NoUploadTimes(
             f"{wanted}: the index does not say when its files were uploaded, so its time cannot be told",
@@ -293,7 +297,7 @@ def _versions(name: str, ranges: Sequence[str], settings: Settings) -> list[str]
         lowest = ("--resolution", "lowest-direct") if specifier.startswith(">") else ()
         try:
             found = candidates(name + specifier, settings, *lowest)
-        except (EnvironmentFailure, VersionNotFound):
+        except (EnvironmentFailure, VersionNotFound, ContradictoryPins):
             return None
         return found[-1 if lowest else 0].version
 
@@ -322,7 +326,7 @@ def releases(
             newest = candidates(
                 distribution + specifiers, settings, variables={"UV_FIND_LINKS": ""}, asked=bool(found)
             )[0]
-        except VersionNotFound:
+        except (VersionNotFound, ContradictoryPins):
             break
         except UvFailed:
             if not found:

@@ -253,7 +253,7 @@ def _alone(folder: Path, lock: Lock, settings: Settings) -> Iterator[None]:
 def _make(lock: Lock, folder: Path, settings: Settings) -> None:
     if not os.path.exists(lock.interpreter):
         raise EnvironmentFailure(f"{lock.label}: {lock.interpreter} is gone", "run it again")
-    settings.tell(f"{lock.label}: Python {lock.python}, {_contents(lock)}")
+    settings.tell(f"{lock.label}: Python {lock.python}, {_contents(lock, settings.offline)}")
     gpu = _brought_for_gpus(lock)
     if gpu:
         settings.tell(f"{lock.label}: no build of torch for the CPU is within reach; this one {gpu}")
@@ -286,12 +286,12 @@ def _make(lock: Lock, folder: Path, settings: Settings) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _contents(lock: Lock) -> str:
+def _contents(lock: Lock, offline: bool) -> str:
     """`31 packages as of 2021-02-05, up to 190 MB to fetch`"""
     text = f"{len(lock.packages)} package{'' if len(lock.packages) == 1 else 's'}"
     if lock.as_of:
         text += f" as of {lock.as_of}"
-    if lock.size:
+    if lock.size and not offline:
         text += f", up to {megabytes(lock.size)} to fetch"
         unknown = len(lock.packages) - len(lock.sizes)
         text += f" and {unknown} of unknown size" if unknown else ""

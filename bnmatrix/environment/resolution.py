@@ -169,8 +169,13 @@ class _Resolution:
             here = f"{here} (as was asked)"
         return NoInterpreter(
             f"{self._pin(named)} has wheels for Python {_span(needed)} ({platform}); found here: {here}",
-            how_to_install(_minor(max(needed))) if needed and max(needed)[1] < 39 else None,
+            self._remedy(needed),
         )
+
+    def _remedy(self, needed: set[tuple[int, int]]) -> str | None:
+        if self.wanted.python:
+            return "leave the choice of the interpreter out, or choose one of those"
+        return how_to_install(_minor(max(needed))) if needed and max(needed)[1] < 39 else None
 
     def _pin(self, name: str) -> str:
         return next(each for each in self.wanted.requirements if name_of(each) == name)
@@ -272,7 +277,7 @@ class _Resolution:
         for interpreter, build in [*attempts, *((each, None) for each in suited)]:
             try:
                 return self._on(interpreter, build, torch, before)
-            except (UvFailed, VersionNotFound, _Unsuited) as error:  # noqa: PERF203
+            except (UvFailed, VersionNotFound, ContradictoryPins, _Unsuited) as error:  # noqa: PERF203
                 failures.append(error)
         real = [each for each in failures if not isinstance(each, _Unsuited)]
         raise (real or failures)[0]

@@ -65,7 +65,9 @@ def size(timeline: Timeline) -> str:
     counts = timeline.summary
     total = counts.same + counts.changed + counts.not_comparable + counts.unstable
     change = f"{counts.changed} of them {'changes' if counts.changed == 1 else 'change'}"
-    if not counts.changed:
+    if sum(release.reason is None for release in timeline.releases) < 2:
+        change = "nothing to compare with"
+    elif not counts.changed:
         change = "no change in what could be compared"
     return f"{releases(len(timeline.releases))}, {wording.cells(total)}, {change}"
 
@@ -152,7 +154,9 @@ def by_cell(timeline: Timeline) -> dict[str, list[Row]]:
 def the_same(timeline: Timeline) -> list[str]:
     """[`36 cells never change`, `8 laws hold throughout`]: what is not told one by one."""
     held = sum(len(law.runs) == 1 for law in timeline.laws)
-    parts = []
+    parts: list[str] = []
+    if sum(release.reason is None for release in timeline.releases) < 2:
+        return parts
     if same := timeline.summary.same:
         parts.append(f"{wording.cells(same)} never {'changes' if same == 1 else 'change'}")
     if held:
