@@ -97,8 +97,11 @@ class Reporter:
 def progress_bar(console: Console) -> Progress:
     """Bar, counter, time and a note; counter and time alone where the terminal is narrow."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     counter = (MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn())
-    note = TextColumn("{task.description}", markup=False)
-    parts = counter if console.width < NARROW else (BarColumn(), *counter, note)
-    return Progress(*parts, console=console, transient=True)
+    # What is too long is cut, rather than the counter squeezed.
+    cut = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    note = TextColumn("{task.description}", markup=False, table_column=cut)
+    parts = counter if console.width < NARROW else (BarColumn(20), *counter, note)
+    return Progress(*parts, console=console, transient=True, expand=console.width >= NARROW)

@@ -12,6 +12,9 @@ from bnmatrix.render.wording import Told
 NARROWEST = 18
 """Where there is less room at the left, each law is a paragraph."""
 
+SHORT = 24
+"""`(in inference_mode)` stays in one piece."""
+
 Named = tuple[str, Told]
 """A law, and what stands at its left: what it is about, or who obeys it."""
 
@@ -20,7 +23,9 @@ def laws_in_columns(laws: Sequence[Named], width: int) -> list[Text]:
     """What, the sign, the rule and where it holds. What has several laws is named once."""
     if not laws:
         return []
-    longest = max(len(law.rule) for _, law in laws)
+    # Neither a rule is broken, nor a word of where it holds, nor that itself where it is short.
+    parts = [part for _, law in laws for part in (law.rule, *(law.when or "").split())]
+    longest = max(map(len, [*parts, *(law.when for _, law in laws if law.when and len(law.when) <= SHORT)]))
     left = min(max(len(name) for name, _ in laws), width - longest - 7)
     if left < min(NARROWEST, *(len(name) for name, _ in laws)):
         return [
