@@ -94,6 +94,13 @@ def _named(path: Path, name: str, entry: object) -> Named:
         if key not in known:
             raise unknown("field", key, known, f"{where}: ")
     try:
-        return msgspec.convert({**entry, "file": str(path)}, Named)
+        named = msgspec.convert({**entry, "file": str(path)}, Named)
+        for variable, value in named.variables.items():
+            if not variable or "=" in variable or "\0" in variable + value:
+                raise UsageError(f"{where}: {variable!r} = {value!r} is no environment variable")
+        python = named.python
+        if python is not None and ("/" in python or python.startswith("~")):  # from where it is written
+            python = str((path.parent / Path(python).expanduser()).absolute())
+        return msgspec.structs.replace(named, python=python)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {error}", 'it reads: target = "tf2==2.15.1", python = "3.10"') from error

@@ -6,6 +6,7 @@ result); only when something has to be measured there is an environment made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,12 +89,10 @@ def wanted_of(target: Target, wishes: Wishes) -> Wanted:
     """What an isolated environment for `target` must be."""
     from bnmatrix.environment import Wanted
 
-    return Wanted(
-        label=target.text,
-        requirements=target.requirements(),
-        named=target.named,
-        python=target.python or wishes.python,
-    )
+    python = target.python or wishes.python
+    if python is not None and not re.fullmatch(r"\d+(\.\d+)*", python):
+        python = current(python).python  # a command, a folder, a path from here
+    return Wanted(target.text, target.requirements(), target.named, python)
 
 
 # The packages that the code of others runs through.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bnmatrix.errors import NothingSelectedError, UsageError
 from bnmatrix.placement import Wishes, installed_version, wanted_of
-from bnmatrix.target import Target, parse
+from bnmatrix.target import CHOSEN_BACKENDS, CHOSEN_FROM, Target, parse
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -30,8 +30,8 @@ def releases(
     lowest, highest = _version(first, "--from"), _version(last, "--to")
     if target.framework == "tf1" and not {lowest and lowest.major, highest and highest.major} & {2}:
         highest = highest or _version("1", "")  # the embedded tf1 of later releases must be asked for
-    if target.framework == "tf2" and lowest is None:
-        lowest = _version("2", "")
+    oldest = _version(CHOSEN_FROM if target.backend in CHOSEN_BACKENDS else target.family.from_, "")
+    lowest = max(filter(None, (lowest, oldest)))
     if (
         lowest is not None
         and highest is not None
@@ -44,9 +44,8 @@ def releases(
         found = environment.kept_releases(any_version, wishes.settings())
         found += installed_version(target, wishes)
     else:
-        found = [
-            each.version for each in environment.releases(package, first, last, wishes.settings(), minor)
-        ]
+        released = environment.releases(package, str(lowest), last, wishes.settings(), minor)
+        found = [each.version for each in released]
     chosen = [version for version in map(_parsed, found) if _is_between(version, lowest, highest)]
     if minor:
         newest = {version.release[:2]: version for version in sorted(chosen)}
@@ -68,10 +67,12 @@ def _at(framework: str, version: str) -> str:
 def _version(text: str | None, option: str) -> Version | None:
     from packaging.version import InvalidVersion, Version
 
+    if text is None:
+        return None
     try:
-        return None if text is None else Version(text)
-    except InvalidVersion as error:
-        raise UsageError(f"{option} {text!r} is not a version", f"write {option} 2.10") from error
+        return Version(text)
+    except (InvalidVersion, ValueError) as error:  # a number of 5000 digits is the latter
+        raise UsageError(f"{option} {text[:40]!r} is not a version", f"write {option} 2.10") from error
 
 
 def _parsed(text: str) -> Version:

@@ -112,6 +112,9 @@ FAMILIES = {
 
 BACKENDS = ("tensorflow", "torch", "jax")
 
+CHOSEN_BACKENDS, CHOSEN_FROM = ("torch", "jax"), "3"
+"""Backends that Keras has from that version on."""
+
 TWINS = {
     "tensorflow": ("tensorflow-cpu", "tensorflow-gpu", "tensorflow-intel", "tf-nightly", "tf-nightly-cpu"),
     "keras": ("keras-nightly",),
@@ -125,6 +128,9 @@ _FIRST = re.compile(
     r"(?P<framework>[A-Za-z0-9_.-]*?)(?:\[(?P<backend>[^\]]*)\])?(?P<versions>[=<>~!@].*)?", re.DOTALL
 )
 _DEVICE = re.compile(r"cpu|gpu|auto|cuda(:\d+)?")
+LONGEST = 300
+"""Characters of a target."""
+
 _EXAMPLES = "a target reads: tf2, tf2==2.15.1, keras[jax], torch:cuda"
 
 
@@ -183,6 +189,10 @@ class Target:
 def parse(text: str) -> Target:
     """The target that `text` names; UsageError for an unknown framework, backend, version or device."""
     written = " ".join(text.split())
+    if len(written) > LONGEST:
+        raise UsageError(f"a target of {len(written)} characters: {written[:40]}...", _EXAMPLES)
+    if "[]" in written or written.endswith(","):
+        raise UsageError(f"{text!r} is not a target", _EXAMPLES)
     tight = re.sub(r"\s*(===|==|!=|<=|>=|~=|<|>|,)\s*", r"\1", written)
     # A further package begins with a letter, a further specifier with an operator.
     named, colon, device = tight.partition(":")
@@ -213,24 +223,27 @@ def _of_family(text: str, framework: str, backend: str | None, versions: str) ->
     family = FAMILIES[framework]
     pins: tuple[tuple[str, str], ...] = ()
     if versions:
-        pins = ((family.package, str(_within(family, text, _specifiers(text, versions, framework)))),)
+        specifiers = _within(family, backend, text, _specifiers(text, versions, framework))
+        pins = ((family.package, str(specifiers)),)
     return Target(text, framework, backend, pins=pins)
 
 
-def _within(family: Family, text: str, specifiers: SpecifierSet) -> SpecifierSet:
+def _within(family: Family, backend: str | None, text: str, specifiers: SpecifierSet) -> SpecifierSet:
     """`specifiers`, less the versions that the family's name does not mean. Raises UsageError."""
+    oldest, name = family.from_, family.name
+    if backend in CHOSEN_BACKENDS:
+        oldest, name = CHOSEN_FROM, f"{name}[{backend}]"
     exact = [each.version for each in specifiers if each.operator.startswith("==")]
     for version in exact:
-        if _major(version) < int(family.from_):
-            name = "tf1" if family.name == "tf2" else None
+        if _major(version) < int(oldest):
             raise UsageError(
-                f"{text}: {family.name} is {family.package} {family.from_} or later",
-                f"write {name}=={version}" if name else "older ones are not examined",
+                f"{text}: {name} is {family.package} {oldest} or later",
+                f"write tf1=={version}" if name == "tf2" else "older ones are not examined",
             )
     if family.name == "tf1" and not exact and not any(_major(each.version) > 1 for each in specifiers):
         specifiers &= "<2"  # a range means real releases; the embedded tf1 of a later one must be named
     has_lower = exact or any(each.operator in (">", ">=", "~=") for each in specifiers)
-    return specifiers if has_lower or family.from_ == "1" else specifiers & f">={family.from_}"
+    return specifiers if has_lower or oldest == "1" else specifiers & f">={oldest}"
 
 
 def _of_name(text: str, name: str, backend: str | None, versions: str) -> Target:

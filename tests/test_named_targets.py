@@ -36,6 +36,11 @@ def test_a_name_stands_for_framework_python_pins_and_variables(project: Path) ->
     assert dict(target.probe_variables()) == {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
+def test_a_path_is_one_from_where_it_is_written(project: Path) -> None:
+    (project / "pyproject.toml").write_text(WHOLE.replace('"3.10"', '"./envs/old/bin/python"'))
+    assert parse("production").python == str(project / "envs/old/bin/python")
+
+
 def test_bnmatrix_toml_goes_first_and_has_a_shorter_heading(project: Path) -> None:
     (project / "pyproject.toml").write_text(WHOLE)
     (project / "bnmatrix.toml").write_text(WHOLE.replace("tool.bnmatrix.", "").replace("2.15.1", "2.14.1"))
@@ -62,6 +67,7 @@ def test_a_pyproject_without_targets_is_passed_by(project: Path) -> None:
             "the target of production is a name itself",
         ),
         ("production", WHOLE.replace("h5py==3.9.0", "h5py=3"), "'h5py=3' is not a requirement"),
+        ("production", WHOLE.replace("TF_ENABLE_ONEDNN_OPTS", '"A=B"'), "is no environment variable"),
         ("production", "[tool.bnmatrix.targets", "is not TOML"),
         ("production", "tool = 3", "tool must be a table"),
     ],

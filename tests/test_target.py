@@ -43,6 +43,10 @@ MISTAKES = {
     "torch=1.4.0": ("torch=1.4.0: '=1.4.0' is not a version specifier", "torch==1.4.0"),
     "tensorflow==2.15.1": ("unknown framework 'tensorflow'", "write tf2==2.15.1"),
     "tf2==1.15.5": ("tf2==1.15.5: tf2 is tensorflow 2 or later", "write tf1==1.15.5"),
+    "keras[jax]==2.2.4": ("keras[jax]==2.2.4: keras[jax] is keras 3 or later", "older ones are not examined"),
+    "keras[]": ("'keras[]' is not a target", "a target reads"),
+    "torch==1.0.0,": ("'torch==1.0.0,' is not a target", "a target reads"),
+    "torch==" + "9" * 5000: ("a target of 5007 characters: torch==" + "9" * 33 + "...", "a target reads"),
     "keras==1.2.2": ("keras==1.2.2: keras is keras 2 or later", "older ones are not examined"),
     "tf2==2.15.1,==2.14": (
         "tf2==2.15.1,==2.14: nothing is tensorflow==2.14 and ==2.15.1 at once",

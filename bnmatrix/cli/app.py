@@ -4,11 +4,13 @@ imports more than typer; what a command needs it imports when it runs.
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from bnmatrix.cli import cache, diff, env, list, run, timeline
 from bnmatrix.cli.plain_values import take_plain_values_as_they_are
 from bnmatrix.errors import BnmatrixError, Exit, UsageError
 
@@ -17,12 +19,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("diff")(diff.diff)
-app.command("timeline")(timeline.timeline)
-app.command("list")(list.list_)
-app.add_typer(env.app, name="env")
-app.add_typer(cache.app, name="cache")
+
+COMMANDS = {
+    "run": "run",
+    "diff": "diff",
+    "timeline": "timeline",
+    "list": "list_",
+    "env": "app",
+    "cache": "app",
+}
+"""Each is a module beside this one: the name there of its function, or of its group of commands."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -46,6 +52,17 @@ def root(
         typer.echo(context.get_help())
 
 
+def add_commands(arguments: Sequence[str]) -> None:
+    """Have the command that the arguments name; all of them where they begin with none, as for help."""
+    named = [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS
+    for name in named:
+        found = getattr(importlib.import_module(f"bnmatrix.cli.{name}"), COMMANDS[name])
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+
+
 def execute() -> int:
     """Run the command that the arguments name, and return its exit code.
 
@@ -55,6 +72,7 @@ def execute() -> int:
     usage_error = typer.BadParameter.__mro__[2]
     try:
         take_plain_values_as_they_are()
+        add_commands(sys.argv[1:])
         result = typer.main.get_command(app).main(prog_name="bnmatrix", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
