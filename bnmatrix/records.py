@@ -13,7 +13,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -133,8 +133,8 @@ def code(root: Path = Path(__file__).parent) -> dict[str, Any]:
                 for layer, entry in entries:
                     layers.setdefault(layer, []).append(entry)
     return {
-        "common": _digest(common).hex(),
-        "layers": {layer: _digest(entries).hex() for layer, entries in layers.items()},
+        "common": _of_texts(common),
+        "layers": {layer: _of_texts(entries) for layer, entries in layers.items()},
     }
 
 
@@ -183,6 +183,15 @@ def _instructions() -> str:
             return next((line for line in file if line.startswith(("flags", "Features"))), "")
     except OSError:  # not Linux
         return ""
+
+
+def _of_texts(texts: Iterable[str]) -> str:
+    """One digest of several texts."""
+    digest = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        digest.update(text.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def _digest(value: object) -> bytes:

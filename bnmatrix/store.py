@@ -48,12 +48,20 @@ PATIENCE = 10.0
 _AT_ONCE = 500
 """Keys a query asks for; old SQLite takes 999."""
 
-_CREATE = (
+_TABLE = (
     "CREATE TABLE records"
-    " (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL, written INTEGER NOT NULL)",
+    " (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL, written INTEGER NOT NULL)"
+)
+"""SQLite keeps it as it was written, so that a table that is not ours shows."""
+
+_CREATE = (
+    _TABLE,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
 )
+
+_LATEST = 2**37
+"""A time that cannot be; what is damaged may tell a later one."""
 
 _TROUBLE = (sqlite3.Error, OSError)
 
@@ -134,8 +142,13 @@ class Store:
         return len(self._damaged)
 
     @property
-    def note(self) -> str | None:
+    def notes(self) -> tuple[str, ...]:
         """What the user should know. May grow until `close`: damage shows where it is read."""
+        return tuple(self._notes)
+
+    @property
+    def note(self) -> str | None:
+        """All the notes as one line."""
         return "; ".join(self._notes) or None
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -186,10 +199,12 @@ class Store:
                 if base is not None:
                     form = _format(base)
                     (records,) = base.execute("SELECT count(*) FROM records").fetchone()
-                    ends = [
-                        base.execute(f"SELECT written FROM records ORDER BY rowid {order} LIMIT 1").fetchone()
-                        for order in ("ASC", "DESC")
-                    ]
+                    query = (
+                        "SELECT written FROM records"
+                        f" WHERE typeof(written) = 'integer' AND written BETWEEN 0 AND {_LATEST}"
+                        " ORDER BY rowid {} LIMIT 1"
+                    )
+                    ends = [base.execute(query.format(order)).fetchone() for order in ("ASC", "DESC")]
                     oldest, newest = (end[0] if end else None for end in ends)
         except _Damaged:
             pass
@@ -283,7 +298,7 @@ class Store:
                         base.execute("COMMIT")
                 return
             except sqlite3.DatabaseError as error:
-                if type(error) is not sqlite3.DatabaseError:  # its subclasses are of what befell a sound file
+                if not _is_damage(error):
                     raise
                 why, which = _reason(error), _identity(self._file)
         self._put_aside(which, why)
@@ -342,13 +357,19 @@ def _format(base: sqlite3.Connection) -> int:
     """The format of a store, 0 of an empty file. Raises sqlite3.DatabaseError if it is neither."""
     (application,) = base.execute("PRAGMA application_id").fetchone()
     (form,) = base.execute("PRAGMA user_version").fetchone()
-    tables = [name for (name,) in base.execute("SELECT name FROM sqlite_master")]
-    if application == 0 and not tables:
+    there = dict(base.execute("SELECT name, sql FROM sqlite_master"))
+    if application == 0 and not there:
         return 0
-    is_ours = application == APPLICATION and (form > FORMAT or b"records" in tables)
-    if not is_ours:
+    is_newer = form > FORMAT
+    is_ours = form > 0 and there.get(b"records") == _TABLE.encode()
+    if application != APPLICATION or not (is_newer or is_ours):
         raise sqlite3.DatabaseError("not a store of bnmatrix")
     return int(form)
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is at fault. The subclasses are of what befell a sound one, with one exception."""
+    return type(error) is sqlite3.DatabaseError or "unsupported file format" in str(error)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

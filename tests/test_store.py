@@ -352,6 +352,14 @@ def _schema(data: bytes) -> bytes:
     return data.replace(b"CREATE TABLE records", b"CREATE TIBLE records")
 
 
+def _unknown_schema_format(data: bytes) -> bytes:
+    return data[:44] + b"\0\0\0\x63" + data[48:]
+
+
+def _format_0(data: bytes) -> bytes:
+    return data[:60] + bytes(4) + data[64:]
+
+
 def _table_of_tables(data: bytes) -> bytes:
     return data[:100] + bytes([13, 0, 0, 0, 0, 16, 0, 0]) + data[108:]
 
@@ -366,6 +374,8 @@ WHOLE = [
     _root_of_the_index,
     _schema,
     _table_of_tables,
+    _unknown_schema_format,
+    _format_0,
 ]
 
 
@@ -421,6 +431,49 @@ def test_a_database_of_something_else_is_set_aside(folder: Path) -> None:
     assert aside.read_bytes() == theirs
     assert store.note is not None
     assert "not a store of bnmatrix" in store.note
+
+
+TABLES = {
+    "other columns": "CREATE TABLE records (mine)",
+    "a column less": "CREATE TABLE records (key BLOB PRIMARY KEY, value BLOB, crc INTEGER)",
+    "a column more": "CREATE TABLE records (key BLOB PRIMARY KEY, value BLOB, crc, written, more NOT NULL)",
+    "no rowid": "CREATE TABLE records (key BLOB PRIMARY KEY, value, crc, written) WITHOUT ROWID",
+    "a view": "CREATE VIEW records AS SELECT 1 AS key, 2 AS value, 3 AS crc, 4 AS written",
+    "another table": "CREATE TABLE others (key, value, crc, written)",
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_that_is_not_ours_is_set_aside(table: str, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    with sqlite3.connect(folder / "results.db") as base:
+        base.execute(TABLES[table])
+        base.execute(f"PRAGMA application_id = {APPLICATION}")
+        base.execute(f"PRAGMA user_version = {FORMAT}")
+    base.close()
+    theirs = (folder / "results.db").read_bytes()
+    with Store.open(folder) as store:
+        assert (store.info().records, store.get([key("a")])) == (0, {})
+        store.put(key("a"), b"1")
+    assert store.failed is None
+    assert [path.read_bytes() for path in set_aside(folder)] == [theirs]
+    assert store.note is not None
+    assert "not a store of bnmatrix" in store.note
+    with Store.open(folder) as store:
+        assert store.get([key("a")]) == {key("a"): b"1"}
+        assert store.note is None
+
+
+@pytest.mark.parametrize("written", ["'text'", "x'00'", "1e300", "-1", str(2**62)])
+def test_a_damaged_time_is_not_told(written: str, folder: Path) -> None:
+    filled(folder, "a", "b")
+    with sqlite3.connect(folder / "results.db") as base:
+        base.execute(f"UPDATE records SET written = {written} WHERE key = ?", [key("a")])
+    base.close()
+    with Store.open(folder) as store:
+        info = store.info()
+    assert isinstance(info.oldest, int)
+    assert 0 < info.oldest == info.newest <= time.time()
 
 
 def test_one_set_aside_does_not_replace_another(folder: Path) -> None:

@@ -47,7 +47,7 @@ def clear() -> int:
     Exit code 0: done. 4: the store cannot be used, or a newer bnmatrix has written it.
     """
     store = _store()
-    records = store.info().records
+    records = store.info().records if store.is_writable else 0  # else `clear` says why it cannot
     freed = store.clear()
     typer.echo(f"cleared {_counted(records, 'record')}, {_megabytes(freed)} freed")
     return Exit.DONE
@@ -74,8 +74,13 @@ def _as_text(found: Info) -> str:
 def _as_json(found: Info) -> str:
     import json
     from dataclasses import asdict
+    from datetime import datetime, timezone
 
-    return json.dumps({"schema_version": 1, **asdict(found)}, indent=2, default=str)
+    times = {
+        name: None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+        for name, seconds in (("oldest", found.oldest), ("newest", found.newest))
+    }
+    return json.dumps({"schema_version": 1, **asdict(found), **times}, indent=2, default=str)
 
 
 def _time(seconds: int) -> str:

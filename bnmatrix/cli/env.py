@@ -13,10 +13,11 @@ import typer
 from bnmatrix.cli import options
 from bnmatrix.cli.list import FORMATS, Format
 from bnmatrix.cli.progress import is_due, note, seconds_told
-from bnmatrix.errors import Exit, UsageError, unknown
+from bnmatrix.errors import BnmatrixError, Exit, UsageError, unknown
 
 if TYPE_CHECKING:
     from bnmatrix.environment.isolated import Kept
+    from bnmatrix.environment.places import Settings
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -43,7 +44,7 @@ MadeTargets = Annotated[
     typer.Argument(
         metavar="[TARGET]",
         autocompletion=_complete_made,
-        help="As `bnmatrix env list` has them.",
+        help="As `bnmatrix env list` has them, or as `env create` takes them: of a range the newest.",
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="Remove every environment.")]
@@ -61,11 +62,13 @@ def list_(format: Format = "table") -> int:
     """List them: packages, size on disk, whether they are whole."""
     from bnmatrix.environment import isolated
     from bnmatrix.environment.places import Settings
-    from bnmatrix.render import environments, listing
+    from bnmatrix.render import environments
 
     _check(format)
-    entries = [_entry(each) for each in isolated.environments(Settings())]
-    typer.echo(listing.as_json(entries) if format == "json" else environments.environments(entries))
+    settings = Settings()
+    _say_looking(settings)
+    entries = [_entry(each) for each in isolated.environments(settings)]
+    typer.echo(_as_json("environments", entries) if format == "json" else environments.environments(entries))
     return Exit.DONE
 
 
@@ -112,10 +115,11 @@ def remove(target: MadeTargets = None, every: All = False, quiet: options.Quiet 
             "say which environments to remove: TARGET... or --all", "`bnmatrix env list` has them"
         )
     settings = Settings()
+    _say_looking(settings, quiet)
     there = isolated.environments(settings)
-    chosen = there if every else [each for text in dict.fromkeys(target or ()) for each in _of(text, there)]
+    chosen = there if every else [each for text in target or () for each in _of(text, there)]
     freed = 0
-    for each in chosen:
+    for each in {each.folder: each for each in chosen}.values():
         size = isolated.remove(each.folder, settings)
         freed += size
         _say_removed(_target(each), "", size, quiet)
@@ -132,7 +136,9 @@ def prune(quiet: options.Quiet = False) -> int:
     from bnmatrix.environment import isolated
     from bnmatrix.environment.places import Settings
 
-    removed = isolated.prune(Settings())
+    settings = Settings()
+    _say_looking(settings, quiet)
+    removed = isolated.prune(settings)
     for each in removed:
         _say_removed(each.name, f": {each.why}", each.size, quiet)
     _say_freed(sum(each.size for each in removed), quiet)
@@ -150,11 +156,13 @@ def doctor(format: Format = "table", offline: options.Offline = False) -> int:
 
     from bnmatrix.environment.doctor import PROBLEM, examine
     from bnmatrix.environment.places import Settings
-    from bnmatrix.render import environments, listing
+    from bnmatrix.render import environments
 
     _check(format)
+    parts = "the interpreters, uv and the disk" if offline else "the interpreters, uv, the index and the disk"
+    note(f"looking at {parts}", False)
     entries = [msgspec.to_builtins(check) for check in examine(Settings(offline=offline))]
-    typer.echo(listing.as_json(entries) if format == "json" else environments.checks(entries))
+    typer.echo(_as_json("checks", entries) if format == "json" else environments.checks(entries))
     return Exit.INCOMPLETE if any(entry["state"] == PROBLEM for entry in entries) else Exit.DONE
 
 
@@ -193,6 +201,18 @@ def _check(format: str) -> None:
         raise unknown("format", format, FORMATS)
 
 
+def _as_json(name: str, entries: list[dict[str, object]]) -> str:
+    import json
+
+    return json.dumps({"schema_version": 1, name: entries}, indent=2)
+
+
+def _say_looking(settings: Settings, quiet: bool = False) -> None:
+    """Where there are environments: whether they are whole and how large takes a while to find out."""
+    if settings.environments.is_dir():
+        note(f"looking at the environments in {settings.environments}", quiet)
+
+
 def _target(kept: Kept) -> str:
     """What an environment is called: its target, or its folder where that is all that is known."""
     return kept.stamp.label if kept.stamp else Path(kept.folder).name
@@ -218,11 +238,31 @@ def _of(text: str, there: list[Kept]) -> list[Kept]:
     plain = "".join(text.split())
     found = [each for each in there if plain in ("".join(_target(each).split()), Path(each.folder).name)]
     if not found:
-        known = list(dict.fromkeys(map(_target, there)))
-        raise (
-            unknown("environment", text, known) if known else UsageError(f"there is no environment of {text}")
+        # It may have been made for another target, which came to the same packages.
+        folder = _folder_of(text)
+        found = [each for each in there if each.folder == folder]
+    if not found:
+        names = ", ".join(dict.fromkeys(map(_target, there)))
+        raise UsageError(
+            f"unknown environment {text!r}", f"there are: {names}" if names else "none has been made yet"
         )
     return found
+
+
+def _folder_of(text: str) -> str | None:
+    """The folder that the target `text` leads to, as far as is known without asking the index."""
+    from bnmatrix import environment
+    from bnmatrix.environment import isolated
+    from bnmatrix.placement import Wishes, wanted_of
+    from bnmatrix.target import parse
+
+    wishes = Wishes(offline=True)
+    settings = wishes.settings()
+    try:
+        lock = environment.known(wanted_of(parse(text), wishes), settings)
+    except BnmatrixError:  # no target at all
+        return None
+    return str(isolated.folder_of(lock, settings)) if lock else None
 
 
 def _say_removed(name: str, why: str, size: int, quiet: bool) -> None:

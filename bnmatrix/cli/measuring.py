@@ -58,6 +58,7 @@ def measured(plans: Sequence[Plan], means: Means) -> Matrix:
     started = time.monotonic()
     records = None
     store = None if means.no_cache else _store(means)
+    told = len(store.notes) if store else 0
     try:
         if store:
             records = Records(store, means.refresh)
@@ -66,13 +67,14 @@ def measured(plans: Sequence[Plan], means: Means) -> Matrix:
             matrix = measure(plans, replace(means.options, wishes=wishes), report, records)
     finally:
         if store:
-            told = store.note
             store.close()
             means.lost = store.failed
-            if store.note and store.note != told:  # damage shows only when it is read
-                note(store.note, means.quiet)
+            for text in store.notes[told:]:  # damage shows only when it is read
+                note(text, means.quiet)
             if store.damaged:
-                note(f"{store.damaged} damaged records of the store were measured anew", means.quiet)
+                what = "1 damaged record" if store.damaged == 1 else f"{store.damaged} damaged records"
+                verb = "was" if store.damaged == 1 else "were"
+                note(f"{what} of the store {verb} measured anew", means.quiet)
     if records is not None and records.found:
         total = sum(len(plan.cells) for plan in plans)
         note(f"{records.found} of {total} cells were known; --refresh measures them anew", means.quiet)

@@ -21,7 +21,7 @@ What lies in the folder ($BNMATRIX_HOME, or the user's cache folder; `places`):
     interpreters.json                          what the interpreters said of themselves
     locks/pylock.tensorflow-1_15_5-….toml      a lock, PEP 751, with a table of ours
     environments/tensorflow-1.15.5-6dec66a1…/  an environment; bnmatrix.json in it is the stamp
-    environments/.tensorflow-1.15.5-….lock     held while it is made
+    environments/.tensorflow-1.15.5-….lock     held while it is made or removed; stays
     environments/.tensorflow-1.15.5-….4711.unfinished/   being made by process 4711, or left of it
 
 All of it can be removed at any time. Two environments share their files with uv's cache by hard links.

@@ -30,8 +30,8 @@ _HEADERS = "include"
 _VERSION = re.compile(r"\d+(\.\d+)*")
 _FOLDERS_OF_SOURCE = ("", "src", "python", "lib")
 
-_File = tuple[str, int, int]
-"""(path below the folder that its package lies in, size, time of the last change in ns)"""
+_File = tuple[str, int, int, int]
+"""(path below the folder that its package lies in, size, times of its content and of its inode in ns)"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Current:
     def fingerprint(self, modules: tuple[str, ...]) -> str:
         """A digest of all that could change a result: interpreter, distributions, and the files of `modules`.
 
-        Of files, size and time are taken, so a framework that was patched in place is another environment.
+        Of files, size and times are taken, so a framework that was patched in place is another environment.
+        So is a copy, for which the time of the inode is a new one.
         The code of a module `x` includes that of `x_y`.
         """
         import hashlib
@@ -303,13 +304,22 @@ def _is_package(path: str) -> bool:
     return any(os.path.isfile(os.path.join(path, f"__init__{kind}")) for kind in (".py", ".pyc"))
 
 
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    """What tells a file from what it was. The time of its content can be put back, that of its inode cannot.
+
+    The latter is of no use where the file has several links: uv makes one for every environment, and each
+    changes it.
+    """
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns if status.st_nlink == 1 else 0
+
+
 def _files(place: str) -> Iterator[_File]:
     """The code below `place`, or `place` itself. Microseconds a file: nothing but strings in here."""
     name = os.path.basename(place)
     try:
         if not os.path.isdir(place):
             status = os.stat(place)
-            yield name, status.st_size, status.st_mtime_ns
+            yield name, *_state(status)
             return
         folders = [(place, name)]
         links: set[str] = set()
@@ -323,7 +333,7 @@ def _files(place: str) -> Iterator[_File]:
                             status = entry.stat()
                         except FileNotFoundError:  # a link that leads nowhere
                             continue
-                        yield f"{below}/{name}", status.st_size, status.st_mtime_ns
+                        yield f"{below}/{name}", *_state(status)
                     # A package's folders have no dot; .dylibs holds the libraries of a wheel for the Mac.
                     elif ("." not in name or name == ".dylibs") and entry.is_dir():
                         if name == _BYTE_CODE or (name == _HEADERS and not _is_package(entry.path)):

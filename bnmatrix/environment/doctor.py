@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bnmatrix.environment import index, interpreters, uv
-from bnmatrix.environment.errors import EnvironmentFailure, UvFailed, VersionNotFound
+from bnmatrix.environment.errors import EnvironmentFailure, NoUploadTimes, UvFailed, VersionNotFound
 from bnmatrix.environment.interpreters import Interpreter
 from bnmatrix.environment.kept import Wanted
 from bnmatrix.environment.places import Settings
@@ -221,7 +221,7 @@ def _index(settings: Settings) -> Check:
         fresh = ("--refresh-package", package)
         try:
             return index.candidates(package, settings, *fresh, variables=PROBING)[0]
-        except (UvFailed, VersionNotFound):  # as it is where no file has an upload time
+        except (UvFailed, VersionNotFound, NoUploadTimes):  # as it is where no file has an upload time
             return index.candidates(package, settings, variables=PROBING, before=None)[0]
 
     try:

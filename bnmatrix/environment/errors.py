@@ -47,5 +47,9 @@ class DiskFull(EnvironmentFailure):
     """No room left."""
 
 
+class InUse(EnvironmentFailure):
+    """Another process makes it."""
+
+
 class UvFailed(EnvironmentFailure):
     """uv failed in a way of its own."""

@@ -10,9 +10,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from bnmatrix.environment import lock, uv
 from bnmatrix.environment.errors import (
@@ -37,6 +39,12 @@ EVER = "2100-01-01"
 
 IMPATIENT = {} if "UV_HTTP_RETRIES" in os.environ else {"UV_HTTP_RETRIES": "1"}
 """For small questions: an index out of reach is told of soon."""
+
+EXTRA = ("UV_INDEX", "UV_EXTRA_INDEX_URL")
+"""Variables that name further indexes."""
+
+ALONE = {**dict.fromkeys(("UV_FIND_LINKS", *EXTRA), ""), "UV_INDEX_STRATEGY": "first-index"}
+"""For the first index only. Of several, to take the best, uv does not tell that one refuses us."""
 
 _BOUND = re.compile(r"only supports >=(3\.\d+(?:\.\d+)?)")
 """uv's words for a release that needs a newer Python than we asked for."""
@@ -173,6 +181,49 @@ def candidates(
     return sorted(found, key=lambda each: version_of(each.version), reverse=True)
 
 
+def timed(requirement: str, settings: Settings, *options: str, asked: bool = False) -> list[Candidate]:
+    """`candidates` of the indexes, as far as files have an upload time.
+
+    The first index is asked alone, too: of a release uv takes the files of one index only, and an extra one
+    may have a few of them. The user's own files have local versions, and no time.
+    """
+    sources = [ALONE]
+    if any(uv.environment().get(name) for name in EXTRA):
+        sources.append({"UV_FIND_LINKS": ""})
+
+    def ask(variables: Mapping[str, str]) -> list[Candidate] | BnmatrixError:
+        try:
+            return candidates(requirement, settings, *options, variables=variables, asked=asked)
+        except (UvFailed, VersionNotFound, ContradictoryPins, NoUploadTimes) as error:
+            return error
+
+    found: dict[str, Candidate] = {}
+    errors: list[BnmatrixError] = []
+    for answer in together(ask, sources):
+        if isinstance(answer, BnmatrixError):
+            errors.append(answer)
+            continue
+        for each in answer:
+            found[each.version] = _merged(found[each.version], each) if each.version in found else each
+    if not found:
+        raise next((each for each in errors if isinstance(each, NoUploadTimes)), errors[0])
+    return sorted(found.values(), key=lambda each: version_of(each.version), reverse=True)
+
+
+def _merged(one: Candidate, other: Candidate) -> Candidate:
+    """The same release in two indexes."""
+    files = {wheel.name: wheel for wheel in (*other.wheels, *one.wheels)}
+    times = [each.uploaded for each in (one, other) if each.uploaded is not None]
+    return replace(
+        one,
+        wheels=tuple(files.values()),
+        has_source=one.has_source or other.has_source,
+        uploaded=min(times, default=None),
+        lower=min(one.lower, other.lower),
+        marker=one.marker if one.marker == other.marker else None,
+    )
+
+
 def travel(before: str | None) -> tuple[str, ...]:
     return () if before is None else ("--exclude-newer", before)
 
@@ -221,6 +272,7 @@ def together(work: Callable[[A], B], items: Iterable[A]) -> list[B]:
     try:
         return list(pool.map(work, items))
     except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
         uv.stop()
         raise
     finally:
@@ -239,9 +291,17 @@ def failure(result: uv.Result, wanted: str, settings: Settings) -> BnmatrixError
             f"{wanted}: not all of its packages are here, and --offline fetches nothing",
             "try without --offline",
         )
-    unreached = re.search(r"(?:Failed to fetch|error sending request for url)\W*(\w+://[^\s`)]+)", said)
+    where = _address(said)
+    missing = re.search(
+        r"[Tt]here (is|are) no versions? of|was not found in|Because only \S+ is available", said
+    )
+    refused = re.search(r"\b([45]\d\d [A-Z][A-Za-z ]*?)(?:\)| error)", said)
+    if refused and (missing or "Failed to fetch" in said):
+        return _unreadable(wanted, where, refused[1])
+    if re.search(r"unexpected (JSON|HTML)|Unsupported `Content-Type`", said):
+        return _unreadable(wanted, where, "what it answers is not that of a package index")
+    unreached = re.search(r"Failed to fetch|error sending request for url", said)
     if unreached or re.search(r"dns error|client error \(Connect\)|operation timed out", said):
-        where = unreached[1].split("?")[0] if unreached else "the index"
         return Unreachable(
             f"{wanted}: {where} cannot be reached ({_reason(said)})",
             "--offline uses what is here; which index is asked is pip's and uv's own setting",
@@ -249,14 +309,58 @@ def failure(result: uv.Result, wanted: str, settings: Settings) -> BnmatrixError
     apart = re.search(r"you require (\S+) and (\S+), which are incompatible", said)
     if apart:
         return ContradictoryPins(f"{wanted}: nothing is {apart[1]} and {apart[2]} at once", "leave one out")
-    if "missing an upload date" in said:
-        return NoUploadTimes(
-            f"{wanted}: the index does not say when its files were uploaded, so its time cannot be told",
-            "name an index that does (PEP 700) to pip or uv, for instance by UV_DEFAULT_INDEX",
+    filtered = re.search(r"`(\S+)` was filtered by `exclude-newer`.*? before ([\d-]+)", said)
+    if filtered and filtered[2] < EVER:
+        return VersionNotFound(
+            f"{wanted}: as of {filtered[2]} there was no such {filtered[1]}",
+            f"choose a later release, or give {filtered[1]} a version, which then does not count as too new",
         )
-    if re.search(r"[Tt]here (is|are) no versions? of|was not found in|Because only \S+ is available", said):
-        return VersionNotFound(f"the index has no {wanted}", None)
+    if filtered or re.search("missing an upload date|has no publish time", said):
+        return without_times(wanted)
+    if missing:
+        return _absent(wanted, said)
     return UvFailed(f"{wanted}: uv found no way: {condensed(said)}", None)
+
+
+def _absent(wanted: str, said: str) -> BnmatrixError:
+    """uv found no such thing: it says so, too, where there is no index."""
+    named = re.search(r"Because (\S+) was not found in|no versions? of (\S+)", said)
+    what = (named[1] or named[2]) if named else wanted  # it may be what another package needs
+    where = "" if wanted.startswith(what) else f"{wanted}: "
+    what = what if where else wanted
+    if uv.no_index():
+        return VersionNotFound(
+            f"{where}{what} is not in the folders of find-links, and no index is asked",
+            "pip's setting no-index says so: see `pip config list`",
+        )
+    address = uv.default_index() or "the index"
+    place = urlsplit(address)
+    is_folder = place.scheme in ("", "file")  # uv takes what is no address for a folder
+    if is_folder and not Path("/", unquote(place.path)).exists():
+        return _unreadable(wanted, address, "there is no such folder")
+    if re.search(r"no versions of (\S+) and you require \1, we", said):
+        return _unreadable(wanted, address, "its page of the package names no file")
+    return VersionNotFound(f"{where}the index has no {what}", f"{address} was asked; see `pip config list`")
+
+
+def without_times(wanted: str) -> NoUploadTimes:
+    """The error for what is there, but not since when."""
+    return NoUploadTimes(
+        f"{wanted}: the index does not say when its files were uploaded, so its time cannot be told",
+        "name an index that does (PEP 700) to pip or uv, for instance by UV_DEFAULT_INDEX",
+    )
+
+
+def _unreadable(wanted: str, where: str, why: str) -> Unreachable:
+    return Unreachable(
+        f"{wanted}: {where} cannot be read ({why})", "which index is asked is pip's and uv's own setting"
+    )
+
+
+def _address(said: str) -> str:
+    """The address that uv speaks of, without the user's password."""
+    found = re.search(r"\w+://[^\s`)?]+", said)
+    return re.sub(r"//[^/@]*@", "//", found[0]) if found else "the index"
 
 
 def _line(text: str) -> str:
@@ -278,25 +382,36 @@ def condensed(said: str) -> str:
     return said if len(said) <= 300 else said[:297].rsplit(" ", 1)[0] + " ..."
 
 
-def not_found(name: str, specifiers: str, settings: Settings) -> VersionNotFound:
-    """The error for a release that is not there, naming the nearest that are."""
-    exact = re.fullmatch(r"==+\s*([^*,]+)", specifiers)
+def not_found(name: str, specifiers: str, settings: Settings) -> BnmatrixError:
+    """The error for a release that is not there, naming the nearest that are; or why nothing is."""
+    exact = re.fullmatch(r"==+\s*([^*,+]+)(\+[^*,]+)?", specifiers)
+    try:
+        candidates(name, settings, variables=ALONE, before=None)
+    except Unreachable as error:
+        return error
+    except BnmatrixError:
+        pass  # another index, or a folder, may have it
     if exact is None:
-        newest = _versions(name, [""], settings)
-        if not newest:
-            return VersionNotFound(f"the index has no {name}", "pip's settings say which index is asked")
-        return VersionNotFound(f"{name} has no release that is {specifiers}", f"the newest is {newest[0]}")
-    near = _versions(name, [f"<{exact[1]}", f">{exact[1]}"], settings)
+        near = _versions(name, [""], settings)
+    else:
+        near = _versions(name, [f"<={exact[1]}" if exact[2] else f"<{exact[1]}", f">{exact[1]}"], settings)
     if not near:
-        return VersionNotFound(f"the index has no {name}", "pip's settings say which index is asked")
-    return VersionNotFound(f"{name} has no release {exact[1]}", f"nearest: {', '.join(near)}")
+        try:
+            near = [candidates(name, settings, before=None)[0].version]
+        except BnmatrixError as error:
+            return error
+    if exact is None:
+        return VersionNotFound(f"{name} has no release that is {specifiers}", f"the newest is {near[0]}")
+    return VersionNotFound(
+        f"{name} has no release {exact[1]}{exact[2] or ''}", f"nearest: {', '.join(dict.fromkeys(near))}"
+    )
 
 
 def _versions(name: str, ranges: Sequence[str], settings: Settings) -> list[str]:
     def one(specifier: str) -> str | None:
         lowest = ("--resolution", "lowest-direct") if specifier.startswith(">") else ()
         try:
-            found = candidates(name + specifier, settings, *lowest)
+            found = timed(name + specifier, settings, *lowest)
         except (EnvironmentFailure, VersionNotFound, ContradictoryPins):
             return None
         return found[-1 if lowest else 0].version
@@ -322,13 +437,10 @@ def releases(
     while True:
         specifiers = ",".join([*bounds, f"<{below}"] if below else bounds)
         try:
-            # Without the user's own files: those have local versions, and no time.
-            newest = candidates(
-                distribution + specifiers, settings, variables={"UV_FIND_LINKS": ""}, asked=bool(found)
-            )[0]
+            newest = timed(distribution + specifiers, settings, asked=bool(found))[0]
         except (VersionNotFound, ContradictoryPins):
             break
-        except UvFailed:
+        except (UvFailed, NoUploadTimes):
             if not found:
                 raise
             break
@@ -339,5 +451,10 @@ def releases(
         if minor and Version(below) == Version("0"):
             break
     if not found:
-        raise not_found(distribution, ",".join(bounds + ([f"<{below}"] if below else [])), settings)
+        specifiers = ",".join([*bounds, f"<{below}"] if below else bounds)
+        try:
+            candidates(distribution + specifiers, settings, before=None)
+        except BnmatrixError:
+            raise not_found(distribution, specifiers, settings) from None
+        raise without_times(distribution + specifiers)
     return found[::-1]

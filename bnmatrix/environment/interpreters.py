@@ -26,6 +26,7 @@ import msgspec
 
 from bnmatrix.environment.errors import EnvironmentFailure
 from bnmatrix.environment.places import write_atomically
+from bnmatrix.errors import UsageError
 
 MEMORY = "interpreters.json"
 
@@ -47,8 +48,13 @@ _NAMES = [f"python3.{minor}" for minor in range(OLDEST[1], 40)] + ["python3", "p
 
 
 def _release(version: str) -> tuple[int, int]:
-    major, minor = version.split(".")[:2]
-    return int(major), int(minor)
+    """(3, 7) of "3.7.16". Raises ValueError."""
+    from packaging.version import Version
+
+    numbers = Version(version).release
+    if len(numbers) < 2:
+        raise ValueError(version)
+    return numbers[0], numbers[1]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -146,13 +152,28 @@ def look(root: Path) -> tuple[list[Interpreter], list[Silent]]:
 
 def ask(path: str, root: Path | None = None) -> Interpreter | None:
     """What the interpreter at `path` is, or None if it is none of use; remembered below `root`, if given."""
-    answer = answer_of(path, root)
+    answer = _asked([path], root)[path].answer
     return None if answer is None else _interpreter(path, source_of(path), answer)
 
 
-def answer_of(path: str, root: Path | None = None) -> Answer | None:
-    """All that the interpreter at `path` says of itself; None if it is too old or says nothing sensible."""
-    return _asked([path], root)[path].answer
+def answer_of(path: str, root: Path | None = None) -> Answer:
+    """All that the interpreter at `path` says of itself. Raises UsageError with the reason.
+
+    For a shim of pyenv whose version is not switched on, the interpreter that it stands for answers.
+    """
+    said = _asked([path], root)[path]
+    if said.answer is not None:
+        return said.answer
+    version = re.fullmatch(r"python(\d+(\.\d+)*)", os.path.basename(path))
+    if version and root is not None and os.path.normpath(os.path.dirname(path)) == _shims():
+        stands_for = choose(version[1], root)
+        if stands_for is not None:
+            return answer_of(stands_for.path, root)
+    reason = f": it {said.why}" if said.why else ""
+    raise UsageError(
+        f"{path} is no Python {'.'.join(map(str, OLDEST))} or later{reason}",
+        "name the interpreter of an environment, as in --python .venv",
+    )
 
 
 def choose(version: str, root: Path) -> Interpreter | None:
@@ -275,7 +296,7 @@ def _candidates() -> Iterator[tuple[str, str]]:
 
 def _places() -> Iterator[tuple[str, str]]:
     yield own().base, "current"
-    shims = os.path.join(_pyenv(), "shims")
+    shims = _shims()
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         # Shims do not answer for versions that are not switched on; pyenv's own folder tells of all.
         if os.path.isabs(folder) and os.path.normpath(folder) != shims:
@@ -302,6 +323,10 @@ def _is_placeholder(path: str) -> bool:
         and not glob.glob("/Library/Developer/CommandLineTools/usr/bin/python3")
         and not glob.glob("/Applications/Xcode*.app")
     )
+
+
+def _shims() -> str:
+    return os.path.join(_pyenv(), "shims")
 
 
 def _pyenv() -> str:
@@ -352,7 +377,10 @@ def _asked(paths: Sequence[str], root: Path | None) -> dict[str, _Kept]:
 
 def _still_holds(kept: _Kept, path: str, now: float) -> bool:
     # What a script such as a shim answers depends on more than the script. The clock may have been set back.
-    fresh = kept.answer is not None or 0 <= now - kept.asked < FORGET
+    if kept.answer is None:
+        fresh = 0 <= now - kept.asked < FORGET
+    else:
+        fresh = re.match(r"\d+\.\d", kept.answer.version) is not None
     return fresh and kept.stamp == _stamp(path) and not (kept.answer and _is_script(path))
 
 
@@ -423,7 +451,10 @@ def _understood(output: str, code: int) -> tuple[Answer | None, str]:
         if line.startswith(_SIGN):
             with contextlib.suppress(msgspec.DecodeError):
                 answer = msgspec.json.decode(line[len(_SIGN) :], type=Answer)
-                return (answer if _release(answer.version) >= OLDEST else None), ""
+                try:
+                    return (answer if _release(answer.version) >= OLDEST else None), ""
+                except ValueError:
+                    return None, f"says that its version is {answer.version[:40]!r}"
     if "Unknown option: -I" in output:
         return None, ""  # Python 2: too old, which is nothing to tell about
     if code:

@@ -17,6 +17,7 @@ import msgspec
 from bnmatrix.environment import lock
 from bnmatrix.environment.lock import Lock
 from bnmatrix.environment.places import Settings
+from bnmatrix.errors import UsageError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -46,10 +47,22 @@ class Wanted:
         return bool(self.named) and all(is_exact(pins.get(name, "")) for name in self.named)
 
     def parsed(self) -> list[Requirement]:
-        """The requirements."""
+        """The requirements. Raises UsageError where one names no version that a release can have."""
         from packaging.requirements import Requirement
 
-        return [Requirement(each) for each in self.requirements]
+        found = [Requirement(each) for each in self.requirements]
+        for each in found:
+            for specifier in each.specifier:
+                version = specifier.version.removesuffix(".*")
+                try:
+                    if re.search(r"\d{20}", version):  # uv reads no such number; nor, in the end, does Python
+                        raise ValueError(version)
+                    _version(version)
+                except ValueError as error:  # after === anything goes
+                    raise UsageError(
+                        f"{self.label[:80]}: {version[:40]!r} is not a version", f"write {each.name}==2.10.0"
+                    ) from error
+        return found
 
 
 def is_exact(specifiers: str) -> bool:

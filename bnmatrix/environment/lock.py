@@ -36,6 +36,7 @@ class Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key:          digest of the packages, their hashes, the interpreter and the platform
     path:         of the lock file
     modules:      those that were missing at import and have been added
+    digest:       of uv's part of the file
     """
 
     label: str
@@ -49,6 +50,7 @@ class Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
     path: str = ""
     modules: tuple[str, ...] = ()
+    digest: str = ""
 
     @property
     def size(self) -> int:
@@ -69,14 +71,20 @@ def slug(text: str) -> str:
 
 def dump(lock: Lock, pylock: str, path: Path) -> Lock:
     """Write the lock to `path`, whole or not at all."""
+    pylock = pylock.rstrip("\n") + "\n"
+    lock = msgspec.structs.replace(lock, digest=_digest(pylock.encode()))
     record = msgspec.json.encode(msgspec.structs.replace(lock, path="")).decode()
     record = record.replace("'", "\\u0027")  # it stands between two of these
-    write_atomically(path, (pylock.rstrip("\n") + "\n" + _TABLE + record + _END).encode())
+    write_atomically(path, (pylock + _TABLE + record + _END).encode())
     return msgspec.structs.replace(lock, path=str(path))
 
 
+def _digest(pylock: bytes) -> str:
+    return hashlib.sha256(pylock).hexdigest()
+
+
 def load(path: Path) -> Lock | None:
-    """The lock at `path`; None where there is none, or none that can be read."""
+    """The lock at `path`; None where there is none, or none that is as it was written."""
     try:
         text = path.read_bytes()
     except OSError:
@@ -86,7 +94,9 @@ def load(path: Path) -> Lock | None:
         return None
     try:
         found = msgspec.json.decode(text[start + len(_TABLE) : -len(_END)], type=Lock)
-    except msgspec.DecodeError:
+    except ValueError:
+        return None
+    if found.digest not in ("", _digest(text[:start])):  # "": from before there was one
         return None
     return msgspec.structs.replace(found, path=str(path))
 

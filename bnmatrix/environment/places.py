@@ -15,7 +15,15 @@ def root() -> Path:
     """The folder of everything that is kept: $BNMATRIX_HOME, else the user's cache folder."""
     chosen = os.environ.get("BNMATRIX_HOME")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        try:
+            path = Path(chosen).expanduser().absolute()
+        except RuntimeError:
+            raise EnvironmentFailure(
+                f"BNMATRIX_HOME is {chosen}, and there is no such user", "let it name a folder"
+            ) from None
+        if os.path.exists(path) and not os.path.isdir(path):
+            raise EnvironmentFailure(f"BNMATRIX_HOME is {chosen}, which is a file", "let it name a folder")
+        return path
     from platformdirs import user_cache_path
 
     return user_cache_path("bnmatrix")
@@ -73,6 +81,16 @@ def disk_full(place: Path) -> DiskFull:
         f"no space left to write {place}",
         "bnmatrix env prune and uv cache prune free some; BNMATRIX_HOME names another folder",
     )
+
+
+def delete(path: Path) -> None:
+    """Remove what is at `path`, if anything: a folder, a file or a link."""
+    import shutil
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

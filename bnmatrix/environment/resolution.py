@@ -25,8 +25,8 @@ from bnmatrix.environment.errors import (
 )
 from bnmatrix.environment.kept import Wanted, is_exact, is_python, known, name_of, path_of
 from bnmatrix.environment.lock import Lock
-from bnmatrix.environment.places import Settings
-from bnmatrix.errors import BnmatrixError, UsageError
+from bnmatrix.environment.places import Settings, writing
+from bnmatrix.errors import BnmatrixError
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +80,7 @@ class _Resolution:
         try:
             return self._lock()
         except KeyboardInterrupt:
+            self.pool.shutdown(wait=False, cancel_futures=True)
             uv.stop()
             raise
         finally:
@@ -125,10 +126,11 @@ class _Resolution:
                     f"{self.wanted.label}: no Python {chosen} was found", how_to_install(chosen)
                 )
             return found
-        one = interpreters.ask(chosen, self.settings.root)
-        if one is None:
-            raise UsageError(f"{self.wanted.label}: {chosen} is no Python that can be used")
-        return [one]
+        answer = interpreters.answer_of(chosen, self.settings.root)  # raises with the reason if there is none
+        one = interpreters.ask(chosen, self.settings.root) or interpreters.ask(
+            answer.executable, self.settings.root
+        )
+        return [one] if one is not None else []
 
     def _none_fits(
         self, interpreters: Sequence[Interpreter], listed: Mapping[str, list[Candidate]]
@@ -186,8 +188,8 @@ class _Resolution:
         """What the index has of a package that was given a version; first what has an upload time."""
         text = str(requirement)
         try:
-            return index.candidates(text, self.settings, variables={"UV_FIND_LINKS": ""})
-        except (UvFailed, VersionNotFound, NoUploadTimes):
+            return index.timed(text, self.settings)
+        except (UvFailed, VersionNotFound, ContradictoryPins, NoUploadTimes):
             pass
         try:
             return index.candidates(text, self.settings, before=None)
@@ -203,11 +205,7 @@ class _Resolution:
             if not known and any(wheel.local for wheel in candidate.wheels):
                 return None  # the user's own file, of any time
             if not known:
-                raise NoUploadTimes(
-                    f"{candidate.name}=={candidate.version}: its index does not say when it was uploaded, "
-                    "so its time cannot be told",
-                    "name an index that does (PEP 700) to pip or uv, for instance by UV_DEFAULT_INDEX",
-                )
+                raise index.without_times(f"{candidate.name}=={candidate.version}")
             times.append(min(known))
         return max(times) + GRACE if times else None
 
@@ -243,10 +241,10 @@ class _Resolution:
         sources: list[tuple[tuple[str, ...], dict[str, str]]] = []
         if variables.get("UV_FIND_LINKS"):
             sources.append((("--no-index",), {}))
-        for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL"):
+        for name in index.EXTRA:
             for place in variables.get(name, "").split():
                 url = place.split("=", 1)[1] if re.match(r"[\w-]+=", place) else place
-                none = dict.fromkeys(("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"), "")
+                none = dict.fromkeys((*index.EXTRA, "UV_FIND_LINKS"), "")
                 sources.append(((), {**none, "UV_DEFAULT_INDEX": url}))
 
         def look(source: tuple[tuple[str, ...], dict[str, str]]) -> list[Candidate]:
@@ -277,7 +275,7 @@ class _Resolution:
         for interpreter, build in [*attempts, *((each, None) for each in suited)]:
             try:
                 return self._on(interpreter, build, torch, before)
-            except (UvFailed, VersionNotFound, ContradictoryPins, _Unsuited) as error:  # noqa: PERF203
+            except (UvFailed, VersionNotFound, ContradictoryPins, NoUploadTimes, _Unsuited) as error:  # noqa: PERF203
                 failures.append(error)
         real = [each for each in failures if not isinstance(each, _Unsuited)]
         raise (real or failures)[0]
@@ -369,7 +367,7 @@ class _Resolution:
                 return None
         except OSError:
             pass
-        if uv.environment().get("UV_NO_INDEX"):
+        if uv.no_index():
             return None
         try:
             return self.compiled(
@@ -384,8 +382,9 @@ class _Resolution:
             )
         except EnvironmentFailure as error:
             if isinstance(error, Unreachable):
-                self.settings.root.mkdir(parents=True, exist_ok=True)
-                note.touch()
+                with writing(note):
+                    note.parent.mkdir(parents=True, exist_ok=True)
+                    note.touch()
             return None
 
     def _check_sources(

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +28,11 @@ _KEPT = re.compile(
 )
 """Variables that say where uv looks, not what it decides."""
 
+_LOOKING = {("pip", "compile"), ("pip", "sync"), ("pip", "install")}
+"""Commands that ask an index."""
+
 _running: set[subprocess.Popen[str]] = set()
+_ending: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _lock = threading.Lock()
 _asking = threading.Lock()
 _finding = threading.Lock()  # sysconfig, which uv's package asks, is not safe in threads at first
@@ -83,7 +88,15 @@ def run(
     command = [executable(), "--no-progress", "--color", "never", *arguments]
     if offline:
         command.append("--offline")
-    return run_command(command, stdin, {**environment(), **(variables or {})}, timeout, waiting)
+    told = {**environment(), **(variables or {})}
+    if no_index() and arguments[:2] in _LOOKING and "--no-index" not in arguments:
+        command.append("--no-index")  # there is no variable for it
+    return run_command(command, stdin, told, timeout, waiting)
+
+
+def no_index() -> bool:
+    """Do the settings of pip have no index asked?"""
+    return bool(environment().get("UV_NO_INDEX"))
 
 
 def run_command(
@@ -94,19 +107,21 @@ def run_command(
     waiting: Callable[[float], None] | None = None,
 ) -> Result:
     """Run a command to its end as `run` does. Raises TooSlow after `timeout` seconds, or Stopped."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=dict(variables),
-        cwd="/",  # no project there whose settings would count
-        start_new_session=True,
-    )
-    with _lock:
+    with _lock:  # so that `stop` comes before it or sees it
+        if threading.current_thread() in _ending:
+            raise Stopped
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=dict(variables),
+            cwd="/",  # no project there whose settings would count
+            start_new_session=True,
+        )
         _running.add(process)
     try:
         result = _wait(process, stdin, timeout, waiting)
@@ -123,8 +138,12 @@ def run_command(
 
 
 def stop() -> None:
-    """Kill every uv that runs, with its children: for a program that ends while threads wait for one."""
+    """Kill every uv that runs, with its children: for a program that ends while threads wait for one.
+
+    The other threads that there are now start no further one.
+    """
     with _lock:
+        _ending.update(set(threading.enumerate()) - {threading.current_thread()})
         while _running:
             _kill(_running.pop())
 
@@ -185,7 +204,7 @@ def default_index() -> str | None:
 
 @cache
 def _default_index() -> str | None:
-    if environment().get("UV_NO_INDEX"):
+    if no_index():
         return None
     said = run("pip", "compile", "-", "--quiet", "--no-header", "--emit-index-url", offline=True).output
     found = re.search(r"^--index-url (\S+)$", said, re.MULTILINE)

@@ -20,33 +20,28 @@ NARROWEST = 16
 
 
 def environments(entries: Sequence[Entry], width: int | None = None) -> str:
-    """A table of environments; where it is too wide, the target has a line of its own, or each value has."""
+    """A table of environments. A target that is too long for it has a line of its own; where the terminal is
+    too narrow for any, each value has.
+    """
     if not entries:
         return "no environment has been made yet"
     width = width or _width()
     rows = [_environment(entry) for entry in entries]
-    heading, rule, *body = _aligned([HEADING, tuple("-" * len(name) for name in HEADING), *rows])
-    table = ["".join(row).rstrip() for row in (heading, rule, *body)]
-    if max(map(len, table)) <= width:
-        return "\n".join(table)
-    room = width - GAP - sum(map(len, heading[1:-1]))
-    if room < NARROWEST:
+    table = [HEADING, tuple("-" * len(name) for name in HEADING), *rows]
+    targets, *middle, last = ([len(part) for part in column] for column in zip(*table, strict=True))
+    sizes = [max(lengths) + GAP for lengths in middle]
+    room = width - GAP - sum(sizes) - min(max(last), NARROWEST)
+    if room < len(HEADING[0]):
         return "\n".join(line for row in rows for line in _one_by_one(row, width))
-    lines = [HEADING[0], *("".join((" " * GAP, *row[1:])).rstrip() for row in (heading, rule))]
-    for row in body:
-        lead = " " * GAP + "".join(row[1:-1])
-        hanging = " " * len(lead)
-        lines.append(row[0].rstrip())
-        lines += textwrap.wrap(row[-1], width, initial_indent=lead, subsequent_indent=hanging)
+    sizes = [max(length for length in targets if length <= room) + GAP, *sizes]
+    lines = []
+    for target, *parts in table:
+        if len(target) > room:
+            lines += textwrap.wrap(target, width, subsequent_indent="    ")
+            target = ""
+        lead = "".join(part.ljust(size) for part, size in zip((target, *parts), sizes, strict=False))
+        lines += textwrap.wrap(parts[-1], width, initial_indent=lead, subsequent_indent=" " * len(lead))
     return "\n".join(lines)
-
-
-def _aligned(rows: Sequence[Row]) -> list[Row]:
-    """The rows with every column but the last as wide as its widest entry, and a gap."""
-    sizes = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
-    return [
-        (*(part.ljust(size) for part, size in zip(row[:-1], sizes, strict=False)), row[-1]) for row in rows
-    ]
 
 
 def _environment(entry: Entry) -> Row:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,14 @@ def test_what_there_is_in_json(bnmatrix: Run, home: Path, env: dict[str, str]) -
     assert found["path"] == str(home / "store" / "results.db")
     assert (found["records"], found["format"], found["set_aside"]) == (3, 1, [])
     assert found["bytes"] == (home / "store" / "results.db").stat().st_size
+    oldest, newest = (datetime.fromisoformat(found[name]) for name in ("oldest", "newest"))
+    assert oldest.utcoffset() == newest.utcoffset() == timedelta(0)
+    assert time.time() - 60 < oldest.timestamp() <= newest.timestamp() <= time.time()
+
+
+def test_a_store_with_nothing_in_it_has_no_times(bnmatrix: Run, env: dict[str, str]) -> None:
+    found = json.loads(bnmatrix("cache", "info", "--format", "json", env=env).stdout)
+    assert (found["records"], found["oldest"], found["newest"]) == (0, None, None)
 
 
 def test_a_store_with_nothing_in_it(bnmatrix: Run, env: dict[str, str]) -> None:
@@ -77,6 +88,57 @@ def test_a_damaged_store(bnmatrix: Run, home: Path, env: dict[str, str]) -> None
     done = bnmatrix("cache", "clear", env=env)
     assert (done.returncode, done.stdout) == (0, "cleared 0 records, 0.0 MB freed\n")
     assert [path.name for path in (home / "store").iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("change", ["DROP COLUMN written", "RENAME COLUMN key TO name", "user_version"])
+@pytest.mark.parametrize("command", ["info", "clear"])
+def test_a_store_with_another_table(
+    change: str, command: str, bnmatrix: Run, home: Path, env: dict[str, str]
+) -> None:
+    filled(home, 3)
+    with sqlite3.connect(home / "store" / "results.db") as base:
+        base.execute(
+            "PRAGMA user_version = 0" if change == "user_version" else f"ALTER TABLE records {change}"
+        )
+    base.close()
+    assert bnmatrix("cache", command, env=env).returncode == 0
+    assert bnmatrix("cache", "clear", env=env).returncode == 0
+    assert [path.name for path in (home / "store").iterdir()] == ["lock"]
+
+
+def results_of_a_run(bnmatrix: Run, env: dict[str, str]) -> str:
+    done = bnmatrix("run", "--framework", "torch", "--axis", "execution=call", "--axis", "rank=2", env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_damage_that_shows_only_when_it_is_read_is_said(
+    bnmatrix: Run, home: Path, env: dict[str, str]
+) -> None:
+    pytest.importorskip("torch")
+    results_of_a_run(bnmatrix, env)
+    path = home / "store" / "results.db"
+    data = path.read_bytes()
+    path.write_bytes(data[:8192] + random.Random(0).randbytes(8192) + data[16384:])
+    told = results_of_a_run(bnmatrix, env)
+    assert told.count("the store was damaged") == 1
+    assert f"set aside as {path}.damaged-1" in told
+    assert "damaged" not in results_of_a_run(bnmatrix, env)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(1, "1 damaged record of the store was"), (2, "2 damaged records of the store were")]
+)
+def test_damaged_records_are_counted(
+    number: int, said: str, bnmatrix: Run, home: Path, env: dict[str, str]
+) -> None:
+    pytest.importorskip("torch")
+    results_of_a_run(bnmatrix, env)
+    with sqlite3.connect(home / "store" / "results.db") as base:
+        last = "SELECT rowid FROM records ORDER BY rowid DESC LIMIT ?"
+        base.execute(f"UPDATE records SET crc = crc + 1 WHERE rowid IN ({last})", [number])
+    base.close()
+    assert f"{said} measured anew" in results_of_a_run(bnmatrix, env)
 
 
 def test_a_newer_store_is_not_cleared(bnmatrix: Run, home: Path, env: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,7 @@ def lay_out(home: Path, text: str) -> Path:
     folder = isolated.folder_of(made, settings)
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(sys.executable)
+    (folder / "pyvenv.cfg").write_text("")
     module = folder / "lib" / "python3.7" / "site-packages" / name / "__init__.py"
     module.parent.mkdir(parents=True)
     module.write_text("x = 1\n" * 1000)
@@ -70,7 +72,9 @@ def damage(folder: Path) -> None:
 def listed(bnmatrix: Run) -> dict[str, dict[str, object]]:
     done = bnmatrix("env", "list", "--format", "json")
     assert done.returncode == 0
-    return {entry["target"]: entry for entry in json.loads(done.stdout)}
+    found = json.loads(done.stdout)
+    assert found["schema_version"] == 1
+    return {entry["target"]: entry for entry in found["environments"]}
 
 
 def test_without_a_command_it_says_what_there_is(bnmatrix: Run) -> None:
@@ -95,7 +99,7 @@ def test_the_list_tells_what_each_is_and_whether_it_is_whole(bnmatrix: Run, home
     text = "\n".join(lines)
     assert re.search(rf"tf1==1.15.5\s3.7.16 2021-02-05 2 1 MB {today} whole", text)
     assert re.search(rf"torch==1.0.0\s3.7.16 2021-02-05 2 1 MB {today} files were", text)  # added ...
-    assert re.search(r"keras-1.0-123\s\? - \? 1 MB \? it was never finished", text)
+    assert re.search(r"keras-1.0-123\s\? - \? 1 MB \? it was never\sfinished", text)
     entries = listed(bnmatrix)
     assert {name: entry["whole"] for name, entry in entries.items()} == {
         "tf1==1.15.5": True,
@@ -117,13 +121,33 @@ def test_the_list_fits_the_terminal(width: int) -> None:
     assert ("Python: 3.12.1" in text) == (width < 80)
 
 
+def test_a_long_name_wraps_its_own_row_only() -> None:
+    entry = {
+        "python": "3.7.16",
+        "as_of": "2020-02-14",
+        "packages": {},
+        "size": 2e8,
+        "made": 0.0,
+        "fault": None,
+    }
+    names = ("tf1==1.15.5", "torch==1.4.0,numpy==1.17.5", "keras[jax]==3.8.0", "torch==1.4.0," + "x" * 90)
+    lines = environments([{**entry, "target": name} for name in names], 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    parts = "3.7.16 2020-02-14 0 200 MB 1970-01-01 whole"
+    told = [" ".join(line.split()) for line in lines[2:]]
+    assert told[:4] == [f"tf1==1.15.5 {parts}", names[1], parts, f"keras[jax]==3.8.0 {parts}"]
+    assert ("".join(told[4:-1]), told[-1]) == (names[3], parts)
+    assert len({line.index("3.7.16") for line in lines if "3.7.16" in line}) == 1
+
+
 def test_what_is_removed_is_said_and_the_others_stay(bnmatrix: Run, home: Path) -> None:
     for text in ("tf1==1.15.5", "torch==1.0.0", "tf2==2.10.1"):
         lay_out(home, text)
     done = bnmatrix("env", "remove", "tf1 == 1.15.5", "torch==1.0.0")
     assert done.returncode == 0
     assert done.stdout == ""
-    assert [line.partition(" (")[0] for line in done.stderr.splitlines()[:2]] == [
+    assert [line.partition(" (")[0] for line in done.stderr.splitlines()[:3]] == [
+        f"looking at the environments in {home}/environments",
         "removed tf1==1.15.5",
         "removed torch==1.0.0",
     ]
@@ -135,6 +159,30 @@ def test_one_can_be_removed_by_its_folder(bnmatrix: Run, home: Path) -> None:
     (home / "environments" / "keras-1.0-123").mkdir()
     assert bnmatrix("env", "remove", "keras-1.0-123").returncode == 0
     assert list(listed(bnmatrix)) == ["tf1==1.15.5"]
+
+
+def test_one_can_be_removed_by_any_target_that_leads_to_it(bnmatrix: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bnmatrix.toml").write_text('[targets.production]\ntarget = "tf1==1.15.5"\n')
+    for text, target in (("tf1==1.15.5", "production"), ("torch==1.0.0", "torch")):
+        lay_out(home, text)
+        lay_out(home, "tf2==2.10.1")
+        done = bnmatrix("env", "remove", target, text)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(f"removed {text} ") == 1
+        assert list(listed(bnmatrix)) == ["tf2==2.10.1"]
+        shutil.rmtree(home)
+
+
+def test_for_an_unknown_one_those_that_are_there_are_told(bnmatrix: Run, home: Path) -> None:
+    done = bnmatrix("env", "remove", "production")
+    assert (done.returncode, "none has been made yet" in done.stderr) == (2, True)
+    for text in ("tf1==1.15.5", "torch==1.0.0"):
+        lay_out(home, text)
+    for target in ("production", "torch>1", "tf1==1.15"):
+        done = bnmatrix("env", "remove", target)
+        assert done.returncode == 2
+        assert f"unknown environment '{target}'" in done.stderr
+        assert "there are: tf1==1.15.5, torch==1.0.0" in done.stderr
 
 
 def test_all_can_be_removed(bnmatrix: Run, home: Path) -> None:
@@ -164,7 +212,7 @@ def test_a_mistake_is_told_and_removes_nothing(mistake: str, bnmatrix: Run, home
     arguments, says = MISTAKES[mistake]
     done = bnmatrix("env", *arguments)
     assert done.returncode == 2
-    said, hint = done.stderr.splitlines()
+    said, hint = [line for line in done.stderr.splitlines() if not line.startswith("looking at")]
     assert says in said
     assert hint
     assert list(listed(bnmatrix)) == ["tf1==1.15.5"]
@@ -202,7 +250,10 @@ def test_one_that_cannot_be_made_is_exit_code_3(bnmatrix: Run, home: Path) -> No
 
 def test_the_doctor_tells_each_part_and_its_state(bnmatrix: Run, home: Path) -> None:
     done = bnmatrix("env", "doctor", "--offline", "--format", "json")
-    entries = json.loads(done.stdout)
+    assert done.stderr == "looking at the interpreters, uv and the disk\n"
+    found = json.loads(done.stdout)
+    assert found["schema_version"] == 1
+    entries = found["checks"]
     full = any(entry["state"] == "problem" for entry in entries if entry["name"] == "disk")
     assert done.returncode == (3 if full else 0)
     assert {tuple(entry) for entry in entries} == {("name", "state", "what", "mend")}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Callable
 from importlib import metadata
@@ -258,6 +258,11 @@ def test_a_damaged_hook_or_metadata_is_as_none(tmp_path: Path) -> None:
 # What makes it another one
 
 
+def change_and_put_the_time_back(path: Path) -> None:
+    time.sleep(0.02)  # the clock of inodes ticks every few milliseconds
+    write(path, "x = 2")
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """Site-packages with a framework in it."""
@@ -280,6 +285,9 @@ def fingerprint(site: Path) -> str:
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a file was patched in place": lambda site: write(site / "tensorflow/python/layers.py", "x = 2", 2000),
     "a file grew, and has its old time": lambda site: write(site / "tensorflow/python/layers.py", "x = 10"),
+    "a file has its old size and time": lambda site: change_and_put_the_time_back(
+        site / "tensorflow/python/layers.py"
+    ),
     "a file was added": lambda site: write(site / "tensorflow/python/new.py"),
     "a file is gone": lambda site: (site / "tensorflow/python/layers.py").unlink(),
     "a library was built anew": lambda site: write(site / "tensorflow/python/_ops.so", "", 2000),
@@ -333,8 +341,18 @@ def test_another_interpreter_makes_another_environment(site: Path) -> None:
 
 
 def test_where_it_lies_makes_no_difference(site: Path, tmp_path: Path) -> None:
-    shutil.copytree(site, tmp_path / "copy")
-    assert fingerprint(site) == fingerprint(tmp_path / "copy")
+    before = fingerprint(site)
+    assert before == fingerprint(site.rename(tmp_path / "moved"))
+
+
+def test_another_link_to_its_files_makes_no_difference(site: Path, tmp_path: Path) -> None:
+    """uv makes one for every environment with the same package."""
+    module = site / "tensorflow" / "__init__.py"
+    os.link(module, tmp_path / "in uv's cache")
+    before = fingerprint(site)
+    time.sleep(0.02)
+    os.link(module, tmp_path / "in another environment")
+    assert fingerprint(site) == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from bnmatrix.environment import errors, releases, uv
-from bnmatrix.environment.index import candidates, condensed, failure, tags_of
+from bnmatrix.environment import errors, releases, resolve, uv
+from bnmatrix.environment.index import candidates, condensed, failure, not_found, tags_of, timed
 from bnmatrix.environment.interpreters import Interpreter
-from tests.environment.local_index import Index, Place
+from tests.environment.local_index import Index, Place, forget, wanted
 
 
 @pytest.fixture
@@ -96,3 +96,86 @@ def test_a_wall_of_text_is_condensed() -> None:
     assert text.startswith("Because a depends on b<1")
     assert len(text) <= 304
     assert not re.search(r"hint|\n", text)
+
+
+def test_an_extra_index_hides_nothing_of_the_first(
+    frame: Index, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv takes a release from one of them, be it the one with a single file of it, of unknown age."""
+    extra = Index(times=False)
+    extra.add("frame", "1.0", tag="cp39-cp39-linux_x86_64")
+    extra.add("more", "1.0")
+    monkeypatch.setenv("UV_INDEX", extra.start())
+    monkeypatch.setattr(uv, "pip_settings", lambda: {"extra-index-url": ["none"]})
+    forget()
+    (found,) = timed("frame==1.0", place.settings())
+    assert [wheel.name for wheel in found.wheels] == ["frame-1.0-py3-none-any.whl"]
+    assert [each.version for each in releases("frame", "1.0", "1.1", place.settings())] == ["1.0.1", "1.1"]
+    assert str(not_found("frame", "==3.0", place.settings()).hint) == "nearest: 2.0"
+    extra.times = True
+    uv.run("cache", "clean", "--quiet")
+    assert len(timed("frame==1.0", place.settings())[0].wheels) == 2
+    assert timed("more", place.settings())[0].version == "1.0"
+    extra.stop()
+
+
+def test_beside_a_local_version_the_public_one_is_near(frame: Index, place: Place) -> None:
+    error = not_found("frame", "==1.0+cu999", place.settings())
+    assert (error.message, error.hint) == ("frame has no release 1.0+cu999", "nearest: 1.0, 1.0.1")
+
+
+JSON = "application/vnd.pypi.simple.v1+json"
+UNREADABLE = {
+    "401": ((401, "text/plain", b""), "401 Unauthorized"),
+    "403": ((403, "text/plain", b""), "403 Forbidden"),
+    "500": ((500, "text/plain", b""), "500 Internal Server Error"),
+    "a page of something else": ((200, "text/html", b"<html>Welcome"), "names no file"),
+    "half a page": ((200, JSON, b'{"files": ['), "not that of a package index"),
+    "text": ((200, "text/plain", b"hello"), "not that of a package index"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_an_index_that_cannot_be_read_is_not_one_that_lacks_the_package(
+    case: str, index: Index, place: Place, monkeypatch: pytest.MonkeyPatch, own: Interpreter
+) -> None:
+    answer, why = UNREADABLE[case]
+    monkeypatch.setattr(index, "answer", lambda path: answer)
+    with pytest.raises(errors.Unreachable, match=f"http://127.* cannot be read .*{why}"):
+        resolve(wanted("frame==1.0"), place.settings())
+    with pytest.raises(errors.Unreachable, match="cannot be read"):
+        releases("frame", None, None, place.settings())
+
+
+@pytest.mark.parametrize("address", ["notaurl", "file:///no/where"])
+def test_an_index_that_is_not_there(
+    address: str, index: Index, place: Place, monkeypatch: pytest.MonkeyPatch, own: Interpreter
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", address)
+    forget()
+    with pytest.raises(errors.Unreachable, match=f"{address} cannot be read .there is no such folder"):
+        resolve(wanted("frame==1.0"), place.settings())
+
+
+def test_releases_without_upload_times(frame: Index, place: Place) -> None:
+    frame.times = False
+    with pytest.raises(errors.NoUploadTimes, match="frame: the index does not say when"):
+        releases("frame", None, None, place.settings())
+
+
+def test_what_was_not_there_at_the_time_is_told_with_the_time(
+    frame: Index, place: Place, own: Interpreter
+) -> None:
+    frame.add("later", "1.0", uploaded="2023-01-01")
+    with pytest.raises(errors.VersionNotFound, match=r"as of 2020-02-0\d there was no such later"):
+        resolve(wanted("frame==1.0", "later"), place.settings())
+
+
+def test_without_an_index_what_is_missing_is_not_blamed_on_one(
+    frame: Index, place: Place, own: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv, "pip_settings", lambda: {"no-index": ["1"]})
+    forget()
+    with pytest.raises(errors.VersionNotFound, match="frame is not in the folders of find-links"):
+        resolve(wanted("frame==1.0"), place.settings())
+    assert frame.requests == []

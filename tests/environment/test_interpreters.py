@@ -17,6 +17,7 @@ import pytest
 
 from bnmatrix.environment import interpreters
 from bnmatrix.environment.interpreters import Interpreter, Silent, ask, find, look, platform_tags
+from bnmatrix.errors import UsageError
 
 OWN = interpreters.own()
 
@@ -341,3 +342,39 @@ def test_choose_takes_the_newest_of_a_version(tmp_path: Path) -> None:
     chosen = interpreters.choose("3.7", tmp_path)
     assert chosen is not None
     assert chosen.version == "3.7.16"
+
+
+@pytest.mark.parametrize("version", ["x.y", "3", "banana", ""])
+def test_one_that_says_a_version_that_is_none_is_left_out(tmp_path: Path, version: str) -> None:
+    path = pretend_version(tmp_path / "bin" / "python3.7", version)
+    found, silent = look(tmp_path)
+    assert others(found) == []
+    assert silent == [Silent(str(path), f"says that its version is {version!r}")]
+    memory = tmp_path / "interpreters.json"  # as an earlier release of ours has kept it
+    kept = json.loads(memory.read_text())
+    sound = next(each["answer"] for each in kept["kept"].values() if each["answer"])
+    kept["kept"][str(path)] |= {"answer": {**sound, "version": version}, "why": ""}
+    path.write_bytes(b"\x7fELF")
+    status = path.stat()
+    kept["kept"][str(path)]["stamp"] = [status.st_mtime_ns, status.st_size, 0]
+    memory.write_text(json.dumps(kept))
+    assert others(find(tmp_path)) == []
+
+
+def test_why_one_is_of_no_use_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreters, "PATIENCE", 0.5)
+    broken = pretend(tmp_path / "broken", "echo it is broken; exit 3")
+    hangs = pretend(tmp_path / "hangs", "/bin/sleep 60")
+    for path, why in ((broken, "it ended with code 3: it is broken"), (hangs, "it did not say within")):
+        with pytest.raises(UsageError, match=f"{path} is no Python 3.6 or later: {why}"):
+            interpreters.answer_of(str(path), tmp_path)
+
+
+def test_a_shim_stands_for_the_version_of_its_name(tmp_path: Path) -> None:
+    pyenv = tmp_path / "home" / ".pyenv"
+    shim = pretend(pyenv / "shims" / "python3.7", "exit 127")
+    pretend_version(pyenv / "versions" / "3.8.1" / "bin" / "python3", "3.8.1")
+    with pytest.raises(UsageError, match="it ended with code 127"):
+        interpreters.answer_of(str(shim), tmp_path)
+    pretend_version(pyenv / "versions" / "3.7.16" / "bin" / "python3", "3.7.16")
+    assert interpreters.answer_of(str(shim), tmp_path).version == "3.7.16"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -24,6 +27,7 @@ from bnmatrix.environment import (
     resolve,
     uv,
 )
+from bnmatrix.environment import lock as locks
 from bnmatrix.environment.interpreters import Interpreter
 from bnmatrix.errors import Exit
 from tests.environment.local_index import Index, Place, until, wanted
@@ -41,7 +45,10 @@ print(make(lock.load(Path(sys.argv[2])), settings), flush=True)
 @pytest.fixture
 def lock(index: Index, own: Interpreter, place: Place) -> Lock:
     """Of the package frame, which needs another."""
-    index.add("frame", "1.0", uploaded="2020-01-01", needs=["numbers-lib"], ballast=3_000_000)
+    modules = {"frame/__init__.py": "__version__ = '1.0'\n", "frame/libframe.so.9.0": ""}
+    index.add(
+        "frame", "1.0", uploaded="2020-01-01", needs=["numbers-lib"], modules=modules, ballast=3_000_000
+    )
     index.add("numbers_lib", "1.0")
     index.add("extra", "1.0")
     return resolve(wanted("frame==1.0"), place.settings())
@@ -102,46 +109,133 @@ def test_two_locks_with_the_same_packages_share_one(lock: Lock, place: Place) ->
 # Damage
 
 
-@pytest.mark.parametrize(
-    ("damage", "told"),
-    [
-        (lambda inside: (inside / "frame/__init__.py").unlink(), "frame/__init__.py is missing"),
-        (lambda inside: (inside / "frame/__init__.py").write_text("a = 1"), "frame/__init__.py has changed"),
-        (lambda inside: (inside / "frame/added.py").write_text("a = 1"), "files were added"),
-        (lambda inside: (inside.parents[2] / "bin/python").unlink(), "its interpreter .* is gone"),
-        (lambda inside: (inside.parents[2] / isolated.STAMP).unlink(), "it was never finished"),
-        (lambda inside: (inside.parents[2] / isolated.STAMP).write_text("{"), "it was never finished"),
-    ],
-)
-def test_a_damaged_one_is_made_again_and_says_why(
-    lock: Lock, place: Place, damage: object, told: str
+def replace_by_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("")
+
+
+def replace_by_a_link(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to("/no/where")
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """As another file: hard links would change in uv's cache as well."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def make_older(stamp: Path) -> None:
+    stamp.write_text(stamp.read_text().replace(f'"{isolated.FORMAT}:', '"'))
+
+
+SITE = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a module is gone": (
+        lambda here: (here / SITE / "frame/__init__.py").unlink(),
+        "frame/__init__.py is missing",
+    ),
+    "a module is another": (
+        lambda here: rewrite(here / SITE / "frame/__init__.py", b"a = 1"),
+        "frame/__init__.py has changed",
+    ),
+    "a module was added": (
+        lambda here: (here / SITE / "frame/added.py").write_text("a = 1"),
+        "files were added, removed or touched",
+    ),
+    "a link leads nowhere": (
+        lambda here: (here / SITE / "frame/gone.py").symlink_to("/no/where"),
+        "files were added, removed or touched",
+    ),
+    "a link leads to itself": (
+        lambda here: (here / SITE / "frame/gone.py").symlink_to("gone.py"),
+        "files were added, removed or touched",
+    ),
+    "a name that is no UTF-8": (
+        lambda here: Path(os.fsdecode(bytes(here / SITE / "frame") + b"/\xff.py")).write_text(""),
+        "files were added, removed or touched",
+    ),
+    "a versioned library is gone": (
+        lambda here: (here / SITE / "frame/libframe.so.9.0").unlink(),
+        "frame/libframe.so.9.0 is missing",
+    ),
+    "the record is no text": (
+        lambda here: rewrite(here / SITE / "frame-1.0.dist-info/RECORD", b"\xff\xfe,,1\n"),
+        "frame-1.0.dist-info/RECORD cannot be read",
+    ),
+    "the record tells no sizes": (
+        lambda here: rewrite(here / SITE / "frame-1.0.dist-info/RECORD", b"frame/__init__.py,,much\n"),
+        "frame-1.0.dist-info/RECORD cannot be read",
+    ),
+    "the record has no columns": (
+        lambda here: rewrite(here / SITE / "frame-1.0.dist-info/RECORD", b"frame\n\0\n"),
+        "frame-1.0.dist-info/RECORD cannot be read",
+    ),
+    "the metadata are gone": (
+        lambda here: shutil.rmtree(here / SITE / "frame-1.0.dist-info"),
+        "files were added, removed or touched",
+    ),
+    "a file of the metadata is gone": (
+        lambda here: (here / SITE / "frame-1.0.dist-info/METADATA").unlink(),
+        "frame-1.0.dist-info/METADATA is missing",
+    ),
+    "something is run at the start": (
+        lambda here: (here / SITE / "added.pth").write_text("import frame"),
+        "files were added, removed or touched",
+    ),
+    "the packages are gone": (
+        lambda here: replace_by_a_file(here / SITE),
+        "files were added, removed or touched",
+    ),
+    "it is no environment": (lambda here: (here / "pyvenv.cfg").unlink(), "pyvenv.cfg is missing"),
+    "the interpreter is gone": (lambda here: (here / "bin/python").unlink(), "its interpreter .* is gone"),
+    "the stamp is gone": (lambda here: (here / isolated.STAMP).unlink(), "it was never finished"),
+    "the stamp is cut": (lambda here: (here / isolated.STAMP).write_text("{"), "it was never finished"),
+    "the stamp is no text": (
+        lambda here: (here / isolated.STAMP).write_bytes(b'{"key": "\xff\xfe"}'),
+        "it was never finished",
+    ),
+    "the stamp is an older one": (
+        lambda here: make_older(here / isolated.STAMP),
+        "it was made by another version of bnmatrix",
+    ),
+    "a file is in its place": (replace_by_a_file, "a file is in its place"),
+    "a link is in its place": (replace_by_a_link, "a file is in its place"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_one_is_listed_and_pruned_or_made_again_and_says_why(
+    lock: Lock, place: Place, damage: str
 ) -> None:
-    import re
-
-    python = make(lock, place.settings())
-    inside = next(Path(python).parents[1].glob("lib/python*/site-packages"))
-    # Hard links: what is written to would change in uv's cache as well.
-    for path in inside.glob("frame/*.py"):
-        content = path.read_bytes()
-        path.unlink()
-        path.write_bytes(content)
-    isolated_stamp(Path(python).parents[1], lock)
+    inflict, told = DAMAGES[damage]
+    settings = place.settings()
+    python = make(lock, settings)
+    folder = Path(python).parents[1]
+    inflict(folder)
+    assert not is_made(lock, settings)
+    (kept,) = environments(settings)
+    assert (kept.folder, re.fullmatch(told, str(kept.fault)) is not None) == (str(folder), True)
     place.told.clear()
-    assert callable(damage)
-    damage(inside)
-    assert not is_made(lock, place.settings())
-    assert make(lock, place.settings()) == python
-    assert re.search(f"its environment was damaged: {told}.*; making it again", place.told[0])
+    assert make(lock, settings) == python
+    assert re.fullmatch(f"frame==1.0: its environment is made again: {told}", place.told[0])
     assert says(python).startswith("1.0")
+    inflict(folder)
+    assert [(each.name, re.fullmatch(told, each.why) is not None) for each in prune(settings)] == [
+        (folder.name, True)
+    ]
+    assert environments(settings) == []
 
 
-def isolated_stamp(folder: Path, lock: Lock) -> None:
-    """Stamp it as it is now."""
-    stamp = msgspec.json.decode((folder / isolated.STAMP).read_bytes(), type=isolated.Stamp)
-    files, digest = isolated.fingerprint(folder)
-    stamp = msgspec.structs.replace(stamp, files=files, fingerprint=digest)
-    (folder / isolated.STAMP).write_bytes(msgspec.json.encode(stamp))
-    assert isolated._fault(folder, lock.key) is None
+def test_each_can_be_removed_however_damaged(lock: Lock, place: Place) -> None:
+    settings = place.settings()
+    folder = isolated.folder_of(lock, settings)
+    for inflict, _ in DAMAGES.values():
+        make(lock, settings)
+        inflict(folder)
+        remove(folder, settings)
+        assert not os.path.lexists(folder)
 
 
 # Several at once, and interruption
@@ -225,7 +319,9 @@ def test_another_file_than_the_locked_one_is_refused(lock: Lock, place: Place, i
     with pytest.raises(errors.EnvironmentFailure, match=r"mismatch for `frame==1\.0`") as raised:
         make(lock, place.settings())
     assert len(raised.value.message) < 400
+    assert raised.value.hint == f"without {lock.path} it would be resolved anew"
     assert environments(place.settings()) == []
+    assert locks.load(Path(lock.path)) == lock
 
 
 def test_more_than_is_fetched_without_asking_is_refused(lock: Lock, place: Place) -> None:
@@ -305,6 +401,42 @@ def test_an_interpreter_that_was_replaced_by_another_is_noticed(lock: Lock, plac
     assert resolve(wanted("frame==1.0"), place.settings()).python == lock.python
 
 
+def test_an_interpreter_that_is_none_any_more_is_noticed(lock: Lock, place: Place, tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("root:x:0:0:root:/root:/bin/bash\n")
+    pylock = locks.text_of(Path(lock.path))
+    wrong = locks.dump(
+        msgspec.structs.replace(lock, interpreter=str(tmp_path / "python")), pylock, Path(lock.path)
+    )
+    with pytest.raises(errors.EnvironmentFailure, match=r"python was Python \S+ and is none now") as raised:
+        make(wrong, place.settings())
+    assert raised.value.hint == "run it again"
+    assert environments(place.settings()) == []
+    assert resolve(wanted("frame==1.0"), place.settings()).interpreter == lock.interpreter
+
+
+LOCK_DAMAGES: dict[str, Callable[[str], str]] = {
+    "another hash": lambda text: re.sub(r'sha256 = "\w{8}', 'sha256 = "00000000', text),
+    "what is no TOML": lambda text: f"[[[\n{text}",
+    "a cut": lambda text: text[: len(text) // 4] + text[len(text) // 3 :],
+}
+
+
+@pytest.mark.parametrize("damage", LOCK_DAMAGES)
+def test_a_damaged_lock_is_resolved_anew(lock: Lock, place: Place, damage: str) -> None:
+    path = Path(lock.path)
+    path.write_text(LOCK_DAMAGES[damage](path.read_text()))
+    again = resolve(wanted("frame==1.0"), place.settings())
+    assert again == lock
+    assert says(make(again, place.settings())).startswith("1.0")
+
+
+def test_a_lock_from_before_there_were_digests_is_as_good(lock: Lock, place: Place, index: Index) -> None:
+    path = Path(lock.path)
+    path.write_text(re.sub(r',"digest":"\w+"', "", path.read_text()))
+    index.stop()
+    assert resolve(wanted("frame==1.0"), place.settings()) == msgspec.structs.replace(lock, digest="")
+
+
 # Looking after them
 
 
@@ -351,3 +483,63 @@ def test_what_is_being_made_is_not_pruned(lock: Lock, place: Place, index: Index
     said, problems = child.communicate(timeout=30)
     assert child.returncode == 0, problems
     assert says(said.splitlines()[-1]).startswith("1.0")
+
+
+def test_what_is_being_made_is_not_removed(lock: Lock, place: Place, index: Index) -> None:
+    index.delay = 2.0
+    uv.run("cache", "clean", "--quiet")
+    child = start(lock, place)
+    until(lambda: unfinished(place))
+    for folder in (*unfinished(place), isolated.folder_of(lock, place.settings())):
+        with pytest.raises(errors.InUse, match="is being made by another process") as raised:
+            remove(folder, place.settings())
+        assert raised.value.exit_code == Exit.INCOMPLETE
+    said, problems = child.communicate(timeout=30)
+    assert child.returncode == 0, problems
+    assert says(said.splitlines()[-1]).startswith("1.0")
+
+
+@pytest.mark.parametrize("way", ["remove", "prune"])
+def test_the_guard_stays_for_who_waits_for_it(lock: Lock, place: Place, way: str) -> None:
+    settings = place.settings()
+    folder = isolated.folder_of(lock, settings)
+    make(lock, settings)
+    guard = folder.with_name(f".{folder.name}.lock")
+    before = guard.stat().st_ino
+    if way == "remove":
+        remove(folder, settings)
+    else:
+        (folder / isolated.STAMP).unlink()
+        assert prune(settings)
+    assert not folder.exists()
+    assert guard.stat().st_ino == before
+
+
+def test_what_was_made_meanwhile_is_not_pruned(
+    lock: Lock, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = place.settings()
+    stamp = isolated.folder_of(lock, settings) / isolated.STAMP
+    make(lock, settings)
+    content = stamp.read_bytes()
+    stamp.unlink()
+    alone = isolated._alone
+
+    def later(folder: Path, waits: Callable[[], None]) -> object:
+        stamp.write_bytes(content)  # by another process, just before
+        return alone(folder, waits)
+
+    monkeypatch.setattr(isolated, "_alone", later)
+    assert prune(settings) == []
+    assert is_made(lock, settings)
+
+
+def test_odd_things_among_the_locks_are_pruned(lock: Lock, place: Place) -> None:
+    settings = place.settings()
+    (settings.locks / "pylock.folder.toml" / "deep").mkdir(parents=True)
+    (settings.locks / "pylock.link.toml").symlink_to("/no/where")
+    (settings.locks / "pylock.binary.toml").write_bytes(b"\xff")
+    removed = {each.name: each.why for each in prune(settings)}
+    names = [f"pylock.{each}.toml" for each in ("folder", "link", "binary")]
+    assert removed == dict.fromkeys(names, "cannot be read")
+    assert list(settings.locks.iterdir()) == [Path(lock.path)]

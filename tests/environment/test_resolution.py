@@ -30,7 +30,7 @@ from bnmatrix.environment.errors import (
     VersionNotFound,
 )
 from bnmatrix.environment.interpreters import Interpreter
-from bnmatrix.errors import Exit
+from bnmatrix.errors import Exit, UsageError
 from tests.environment.local_index import Index, Place, forget, wanted
 
 
@@ -350,3 +350,34 @@ def test_known_is_asked_without_uv_or_packaging(
     monkeypatch.setattr(uv, "run", never)
     monkeypatch.setattr(resolution.Wanted, "parsed", never)
     assert known(wanted("frame==1.0"), place.settings()) == lock
+
+
+@pytest.mark.parametrize("version", ["foo", "../../etc", "9" * 5000, "9" * 200])
+def test_what_is_no_version_is_the_users_mistake(version: str, frame: Index, place: Place) -> None:
+    with pytest.raises(UsageError, match="is not a version") as raised:
+        resolve(wanted(f"frame==={version}"), place.settings())
+    assert len(raised.value.message) < 200
+    assert frame.requests == []
+
+
+def test_a_note_that_cannot_be_written_is_told(
+    index: Index, tmp_path: Path, own: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+
+    def refuse(*_arguments: object, **_options: object) -> str:
+        raise Unreachable("no way")
+
+    monkeypatch.setattr(resolution._Resolution, "compiled", refuse)
+    asked = resolution._Resolution(wanted("torch"), Place(tmp_path / "file").settings())
+    with pytest.raises(EnvironmentFailure, match="cannot write"):
+        asked._from_pytorch(own, ["torch"], [], None, ())
+
+
+def test_why_a_chosen_interpreter_is_none_is_told(index: Index, place: Place, tmp_path: Path) -> None:
+    index.add("frame", "1.0")
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho broken; exit 3\n")
+    broken.chmod(0o755)
+    with pytest.raises(UsageError, match="it ended with code 3: broken"):
+        resolve(wanted("frame==1.0", python=str(broken)), place.settings())

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import socket
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from bnmatrix.environment import uv
-from tests.environment.local_index import forget, until
+from tests.environment.local_index import Index, forget, until
 
 
 def test_the_settings_of_pip_in_uvs_words(tmp_path: Path) -> None:
@@ -96,3 +101,55 @@ def test_its_children_end_with_it(tmp_path: Path) -> None:
     thread.join(5)
     assert not thread.is_alive()
     until(lambda: not Path("/proc", note.read_text().strip(".")).exists(), 5)
+
+
+def test_a_thread_that_is_to_end_starts_no_further_one() -> None:
+    """Between two calls it has none that could be killed, and would go on to the next."""
+    ended: list[BaseException] = []
+    go = threading.Event()
+
+    def run() -> None:
+        go.wait()
+        try:
+            uv.run_command([sys.executable, "-c", "import time; time.sleep(60)"], "", {}, timeout=5)
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    uv.stop()
+    go.set()
+    thread.join(10)
+    assert [type(each) for each in ended] == [uv.Stopped]
+    assert uv.run_command([sys.executable, "-c", ""], "", {}).status == 0  # the one that stopped them may
+
+
+def test_ctrl_c_ends_what_waits_for_an_index_that_never_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        variables = {
+            **os.environ,
+            "UV_DEFAULT_INDEX": f"http://127.0.0.1:{server.getsockname()[1]}/simple",
+            "NO_PROXY": "127.0.0.1",
+            "BNMATRIX_HOME": str(tmp_path),
+            "UV_CACHE_DIR": str(tmp_path / "cache"),
+        }
+        command = [sys.executable, "-m", "bnmatrix", "env", "create", "keras==2.2.4"]
+        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        server.settimeout(20)
+        server.accept()
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert time.monotonic() - started < 3
+    assert (process.returncode, output.decode().splitlines()[-1]) == (130, "bnmatrix: interrupted")
+
+
+def test_without_an_index_uv_is_told_so(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.add("frame", "1.0")
+    monkeypatch.setattr(uv, "pip_settings", lambda: {"no-index": ["1"]})
+    forget()
+    ask = ("pip", "compile", "-", "--quiet", "--no-header", "--python", sys.executable)
+    assert "lookups were disabled" in uv.run(*ask, stdin="frame").errors
+    assert uv.run(*ask, "--no-index", stdin="frame").status == 1  # not named twice
+    assert uv.run("cache", "dir").status == 0
+    assert index.requests == []
