@@ -235,7 +235,7 @@ def _within(family: Family, backend: str | None, text: str, specifiers: Specifie
         oldest, name = CHOSEN_FROM, f"{name}[{backend}]"
     exact = [each.version for each in specifiers if each.operator.startswith("==")]
     for version in exact:
-        if _major(version) < int(oldest):
+        if version[:1].isdigit() and _major(version) < int(oldest):
             raise UsageError(
                 f"{text}: {name} is {family.package} {oldest} or later",
                 f"write tf1=={version}" if name == "tf2" else "older ones are not examined",
