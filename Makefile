@@ -12,8 +12,8 @@ CREATED := $(VENV)/.created
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-# Left over in someone's shell, these would install elsewhere or import from elsewhere.
-unexport PIP_PREFIX PIP_ROOT PIP_TARGET PIP_USER PYTHONHOME PYTHONPATH
+# Left over in someone's shell, these would install, import or examine something else than .venv.
+unexport CONDA_PREFIX PIP_PREFIX PIP_ROOT PIP_TARGET PIP_USER PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

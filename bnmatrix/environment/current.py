@@ -177,16 +177,8 @@ def current(python: str | None = None, root: Path | None = None) -> Current:
     answers is remembered below `root`, bnmatrix's own folder if none is given.
     """
     path = _active() or sys.executable if python is None else _chosen(python, root)
-    if _is_own(path):
-        answer: interpreters.Answer | None = interpreters.own()
-    else:
-        answer = interpreters.answer_of(path, root or places.root())
-    if answer is None:
-        oldest = ".".join(map(str, interpreters.OLDEST))
-        raise UsageError(
-            f"{path} is no Python {oldest} or later",
-            "name the interpreter of an environment, as in --python .venv",
-        )
+    own = _is_own(path)
+    answer = interpreters.own() if own else interpreters.answer_of(path, root or places.root())
     return Current(
         python=answer.executable,
         version=answer.version,
