@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-pytest.importorskip("tensorflow")
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed here")
 
 from bnmatrix.axes import parse_id
 from bnmatrix.judge import judge
