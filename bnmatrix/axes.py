@@ -2,7 +2,7 @@
 
 To add a value, add it to its axis here and teach the adapters that have it to act on it (the
 others answer `unavailable`). To add an axis, add it to `AXES` and read it in the adapters: its
-default keeps every old id as it is.
+default keeps every old id as it is. What exists only together with other values is told in `NEEDS`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,27 @@ class Axis:
     values: Mapping[str, str]
 
 
-COMPILING = ("fit", "train_on_batch", "evaluate", "predict")
+COMPILING = ("fit", "train_on_batch", "test_on_batch", "evaluate", "predict", "run_eagerly", "jit_compile")
 """Executions that compile a model: `training` is theirs to set, and `context` is `model`."""
+
+TRAINING = ("call", "call_over_collection", "graph", "traced", "compiled", "fit", "train_on_batch",
+            "run_eagerly", "jit_compile")  # fmt: skip
+"""Executions that make a gradient step."""
+
+CONVERTING = ("graph", "traced", "compiled", "exported")
+"""Executions that make something else of the layer before they call it."""
+
+_OPTIMIZERS = {
+    "sgd": "plain SGD",
+    "momentum": "SGD with momentum",
+    "weight_decay": "SGD with weight decay",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "rmsprop": "RMSprop",
+}
+_ZEROED = {
+    f"{name}_zeroed": f"{meaning}, gradients cleared the other way" for name, meaning in _OPTIMIZERS.items()
+}
 
 
 def _variants() -> dict[str, str]:
@@ -60,9 +79,29 @@ def _axes() -> dict[str, Axis]:
             "false": "inference mode (torch: eval())",
             "default": "not given (torch: the fresh module's flag)",
         }),
+        Axis("training_as", "the type that the mode is given as", "bool", {
+            "bool": "True, False",
+            "int": "1, 0",
+            "numpy_bool": "numpy.bool_",
+            "tensor": "a tensor of the framework",
+        }),
         Axis("trainable", "whether the layer may be trained", "true", {
-            "true": "as it is made",
-            "false": "frozen before it is built (torch: before the optimizer)",
+            "true": "it may",
+            "false": "it is frozen",
+        }),
+        Axis("freeze", "when `trainable` takes its value, the opposite until then", "before_build", {
+            "constructor": "in the constructor",
+            "before_build": "before it is built (torch: before the optimizer is made)",
+            "before_compile": "built, before the model is compiled",
+            "after_compile": "after the model is compiled (or the optimizer made), and not compiled again",
+            "after_first_step": "after a step was made",
+            "between_backward_and_step": "torch: in the step, after backward()",
+            "recompiled": "after a step was made, and compiled again (or a new optimizer made)",
+        }),
+        Axis("freeze_on", "where `trainable` is set", "layer", {
+            "layer": "on the layer",
+            "parent": "on what holds the layer",
+            "variables": "on each of its variables",
         }),
         Axis("rank", "rank of the input", "2", {str(rank): f"{rank} dimensions" for rank in (2, 3, 4, 5)}),
         Axis("batch", "how large the batch is", "normal", {
@@ -76,20 +115,95 @@ def _axes() -> dict[str, Axis]:
             "mixed_float16": "float16 computation, float32 weights (torch: autocast)",
             "mixed_bfloat16": "bfloat16 computation, float32 weights (torch: autocast)",
         }),
+        Axis("data_format", "where the channels are", "default", {
+            "default": "as the layer has it (Keras: last; torch: first)",
+            "channels_first": "Keras: first",
+            "channels_last": "torch: last in memory (memory_format)",
+        }),
+        Axis("mask", "which positions count", "none", {
+            "none": "all",
+            "padded": "a mask of each sample's positions",
+            "broadcast": "a mask of whole samples, to be broadcast over their positions",
+        }),
         Axis("execution", "how the step is made", "call", {
             "call": "a direct call and a step by hand (tf1: one session run of output, updates and step)",
             "call_without_updates": "tf1: the updates are not run",
             "call_over_collection": "tf1: the step goes over TRAINABLE_VARIABLES",
-            "graph": "the call and the step inside tf.function",
+            "graph": "the call and the step inside tf.function (jax: jit; torch: the call of jit.script)",
+            "traced": "torch: the call of jit.trace",
+            "compiled": "torch.compile; TensorFlow: tf.function(jit_compile=True)",
             "fit": "model.fit, one batch",
             "train_on_batch": "model.train_on_batch",
+            "run_eagerly": "model.fit, compiled with run_eagerly=True",
+            "jit_compile": "model.fit, compiled with jit_compile=True",
             "evaluate": "model.evaluate, one batch",
+            "test_on_batch": "model.test_on_batch",
             "predict": "model.predict",
+            "exported": "saved for serving, loaded and called",
+            "no_grad": "torch: the call under torch.no_grad",
             "inference_mode": "torch: the call under torch.inference_mode",
+        }),
+        Axis("compiler", "the backend of torch.compile, under execution=compiled", "eager", {
+            "eager": "the graph is captured and run as it is",
+            "aot_eager": "forward and backward are captured and run as they are",
+            "inductor": "machine code (torch's own default)",
+        }),
+        Axis("exported_as", "the format, under execution=exported", "default", {
+            "default": "the framework's own: SavedModel, torch.export",
+            "onnx": "ONNX",
+        }),
+        Axis("mode_set", "torch: when the mode is set of what is converted, compiled or wrapped", "before", {
+            "before": "before that is done",
+            "after": "after that is done",
+        }),
+        Axis("optimizer", "what makes the step", "none", {
+            "none": "plain SGD by hand (of a compiled model: the plainest SGD)",
+            **_OPTIMIZERS,
+            **_ZEROED,
         }),
         Axis("context", "the path to the layer", "direct", {
             "direct": "the layer is called itself",
             "model": "the layer is reached through a model that holds it",
+            "pinned_false": "an inner model is called with training=False (torch: the child is in eval())",
+            "pinned_true": "an inner model is called with training=True (torch: the child is in train())",
+            "pinned_default": "an inner model is called with training=None",
+            "forwarding": "a wrapper passes `training` on",
+            "not_forwarding": "a wrapper takes `training` and does not pass it on",
+            "no_argument": "a wrapper does not take `training`",
+            "frozen_parent": "what holds the layer is frozen, then the layer takes its `trainable`",
+            "thawed_parent": "the layer takes its `trainable`, then what holds it is thawed",
+            "after_sibling": "behind a layer whose own default is training=True",
+            "shared": "the layer is used twice in one model",
+            "reloaded": "the model is saved and loaded",
+            "cloned": "the model is cloned (torch: deep-copied)",
+            "converted": "torch: converted to SyncBatchNorm",
+            "converted_back": "torch: converted to SyncBatchNorm and back",
+            "checkpointed": "computed again in the backward pass (torch checkpoint, Keras remat)",
+            "functional_call": "torch: the module is called with parameters from outside",
+            "stateless": "Keras 3: stateless_call",
+            "data_parallel": "torch: inside DataParallel",
+            "averaged": "torch: inside AveragedModel",
+        }),
+        Axis("outer", "kind of the outermost model", "functional", {
+            "functional": "built from its inputs and outputs (torch: nn.Sequential)",
+            "sequential": "a list of layers",
+            "subclassed": "a class with a call of its own",
+        }),
+        Axis("depth", "how many objects lie between the outermost model and the layer", "1", {
+            "0": "none: the layer's own call is pinned",
+            "1": "one",
+            "2": "two, one in the other",
+        }),
+        Axis("saved_as", "the format, under context=reloaded", "default", {
+            "default": "the newest there is (torch: the whole module)",
+            "h5": "HDF5",
+            "saved_model": "SavedModel",
+            "weights": "only the weights, loaded into a freshly built model (torch: the state_dict)",
+        }),
+        Axis("checkpoint", "which kind, under context=checkpointed", "default", {
+            "default": "as the framework chooses",
+            "reentrant": "torch: use_reentrant=True",
+            "non_reentrant": "torch: use_reentrant=False",
         }),
     ]  # fmt: skip
     return {axis.name: axis for axis in listed}
@@ -174,8 +288,66 @@ def check_value(axis: str, value: str, where: str = "") -> None:
         raise unknown(kind, value, list(AXES[axis].values), where)
 
 
+@dataclass(frozen=True)
+class Need:
+    """`values` of `axis` exist only where one of `where`, {axis: values}, holds."""
+
+    axis: str
+    values: tuple[str, ...]
+    where: tuple[Mapping[str, tuple[str, ...]], ...]
+
+
+def _others(axis: str, *without: str) -> tuple[str, ...]:
+    """The values of `axis` but its default and those of `without`."""
+    return tuple(value for value in AXES[axis].values if value not in (AXES[axis].default, *without))
+
+
+def _needs() -> tuple[Need, ...]:
+    in_a_model = _others("context")
+    wrapped = ("forwarding", "not_forwarding", "no_argument", "frozen_parent", "thawed_parent")
+    pinned = ("pinned_false", "pinned_true", "pinned_default")
+    made = ("converted", "converted_back", "reloaded", "cloned", "data_parallel", "averaged", "checkpointed")
+    steps_compiled = tuple(value for value in COMPILING if value in TRAINING)
+    stepping = tuple(value for value in TRAINING if value not in COMPILING)
+    with_optimizer = {"optimizer": _others("optimizer"), "execution": stepping}
+    deep = ("3", "4", "5")
+    return (
+        Need("training", ("true", "false"), ({"execution": _others_than("execution", COMPILING)},)),
+        Need("context", ("direct",), ({"execution": _others_than("execution", COMPILING)},)),
+        Need("training_as", _others("training_as"), ({"training": ("true", "false")},)),
+        Need("outer", _others("outer"), ({"context": in_a_model},)),
+        Need("depth", ("0",), ({"context": pinned},)),
+        Need("depth", ("2",), ({"context": (*wrapped, *pinned)},)),
+        Need("saved_as", _others("saved_as"), ({"context": ("reloaded",)},)),
+        Need("checkpoint", _others("checkpoint"), ({"context": ("checkpointed",)},)),
+        Need("compiler", _others("compiler"), ({"execution": ("compiled",)},)),
+        Need("exported_as", _others("exported_as"), ({"execution": ("exported",)},)),
+        Need("mode_set", ("after",), ({"execution": CONVERTING}, {"context": (*made, *pinned)})),
+        Need("optimizer", _others("optimizer"), ({"execution": TRAINING},)),
+        Need("freeze_on", ("parent",), ({"context": in_a_model},)),
+        Need("freeze", ("before_compile",), ({"execution": steps_compiled},)),
+        Need("freeze", ("after_compile", "recompiled"), ({"execution": steps_compiled}, with_optimizer)),
+        Need("freeze", ("after_first_step",), ({"execution": TRAINING},)),
+        Need("freeze", ("between_backward_and_step",), ({"execution": stepping},)),
+        Need("mask", _others("mask"), ({"rank": deep},)),
+        Need("data_format", _others("data_format"), ({"rank": deep},)),
+    )
+
+
+def _others_than(axis: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value for value in AXES[axis].values if value not in values)
+
+
+NEEDS: tuple[Need, ...] = _needs()
+"""Which values exist only together with others."""
+
+
 def is_sensible(axes: Mapping[str, str]) -> bool:
     """Whether the combination exists at all: a product leaves out those that do not."""
-    if axes["execution"] in COMPILING:
-        return axes["training"] == "default" and axes["context"] == "model"
-    return axes["variant"] == "default" or axes["variant"] in layers()[axes["layer"]].variants
+    if axes["variant"] != "default" and axes["variant"] not in layers()[axes["layer"]].variants:
+        return False
+    return all(
+        axes[need.axis] not in need.values
+        or any(all(axes[axis] in values for axis, values in where.items()) for where in need.where)
+        for need in NEEDS
+    )

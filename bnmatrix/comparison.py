@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bnmatrix.conditions import boxes
+from bnmatrix.conditions import Table, When
 from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Interval, Law, TargetMatrix, Value
 
 MEASURED = ("ok", "raised", "crashed")
@@ -63,7 +63,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a fact changed in the same way: sufficient and necessary over the cells compared."""
+    """Where a fact changed in the same way: sufficient and necessary over the cells compared.
+
+    Every cell compared that meets `when` has the change. Conditions of one change may overlap; each of its
+    cells is in `ids` of one. `but`: where `when` allows most of an axis's values, those that it leaves out.
+    """
 
     fact: str
     old: Value
@@ -71,6 +75,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     when: dict[str, list[str]]
     ids: list[str]
     severity: str
+    but: dict[str, list[str]] = {}
 
 
 class NotComparable(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +113,7 @@ class SideLaw(msgspec.Struct, frozen=True, kw_only=True):
     value: Value
     rule: str
     when: dict[str, list[str]]
+    but: dict[str, list[str]] = {}
 
 
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,12 +198,15 @@ def why_not_comparable(
 
 
 def comparable_facts(old: CellResult, new: CellResult) -> list[str]:
-    """The facts that both cells decided, `outcome` always. A fact of one side only says nothing."""
-    shared = [
-        fact for fact in old.facts
-        if fact in new.facts and old.facts[fact] not in SAYS_NOTHING and new.facts[fact] not in SAYS_NOTHING
+    """The facts that both cells decided, and `outcome`, less what flickers."""
+    flickering = unstable_facts(old).keys() | unstable_facts(new).keys()
+    return [
+        fact for fact in ("outcome", *old.facts)
+        if fact not in flickering and (
+            fact == "outcome"
+            or (fact in new.facts and not {old.facts[fact], new.facts[fact]} & {*SAYS_NOTHING})
+        )
     ]  # fmt: skip
-    return shared if "outcome" in shared else ["outcome", *shared]
 
 
 def differs(old: CellResult, new: CellResult, fact: str) -> bool:
@@ -236,17 +245,41 @@ def severity(fact: str) -> str:
 def conditions(
     changes: list[Change], compared: Mapping[str, list[str]], cells: Mapping[str, CellResult]
 ) -> list[Condition]:
-    """The changes, said once for all cells that share one: the weightiest and widest first."""
+    """The changes, said once for all cells that share one: the weightiest and widest first.
+
+    Facts that changed in the same cells share their conditions, and conditions found for one fact are
+    taken for the next where they fit: what has one cause reads the same everywhere.
+    """
     alike: dict[tuple[str, Value, Value], list[str]] = {}
     for change in changes:
         alike.setdefault((change.fact, change.old, change.new), []).append(change.id)
-    found = []
-    for (fact, old, new), ids in alike.items():
-        universe = {identity: cells[identity].axes for identity in compared[fact]}
-        for when, part in boxes(universe, ids):
-            found.append(Condition(fact=fact, old=old, new=new, when=when, ids=part, severity=severity(fact)))
-    weight = ("semantic", "numeric", "descriptive")
-    return sorted(found, key=lambda condition: (weight.index(condition.severity), -len(condition.ids)))
+    causes: dict[tuple[str, ...], list[tuple[str, Value, Value]]] = {}
+    for change_, ids in alike.items():
+        causes.setdefault(tuple(ids), []).append(change_)
+    table = Table({i: cells[i].axes for i in dict.fromkeys(i for ids in compared.values() for i in ids)})
+
+    def widest_first(cause: tuple[str, ...]) -> tuple[int, int, list[str]]:
+        return min(weight(severity(fact)) for fact, _, _ in causes[cause]), -len(cause), sorted(cause)
+
+    found: list[Condition] = []
+    known: dict[str, When] = {}
+    for cause in sorted(causes, key=widest_first):
+        among = {identity for fact, _, _ in causes[cause] for identity in compared[fact]}
+        for when, ids in table.boxes(cause, among, known.values()):
+            known.setdefault(str(when), when)
+            found += [
+                Condition(
+                    fact=fact, old=old, new=new, when=when, ids=ids, severity=severity(fact),
+                    but=table.left_out(when),
+                )
+                for fact, old, new in causes[cause]
+            ]  # fmt: skip
+    return sorted(found, key=lambda condition: (weight(condition.severity), -len(condition.ids)))
+
+
+def weight(severity: str) -> int:
+    """Changes are sorted by this."""
+    return ("semantic", "numeric", "descriptive").index(severity)
 
 
 def conventions(old: TargetMatrix, new: TargetMatrix) -> list[Convention]:
@@ -297,4 +330,4 @@ def side(matrix: TargetMatrix) -> Side:
 
 def law_of(which: str, law: Law) -> SideLaw:
     """`law`, said of one side."""
-    return SideLaw(side=which, layer=law.layer, fact=law.fact, value=law.value, rule=law.rule, when=law.when)
+    return SideLaw(side=which, **msgspec.structs.asdict(law))

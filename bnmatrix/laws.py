@@ -6,10 +6,11 @@ were decided. Cells in which it was not given have a line of their own: what the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from bnmatrix.axes import AXES
-from bnmatrix.conditions import boxes
+from bnmatrix.conditions import Table
 from bnmatrix.facts import SLOT_VALUES
 from bnmatrix.matrix import CellResult, Default, Law, Value
 
@@ -58,15 +59,40 @@ Place = tuple[str, ...]
 """The values of `OTHERS`: where four cells make a truth table of training and trainable."""
 
 
+Rows = Mapping[tuple[str, str], CellResult]
+"""The cells of a place by training and trainable."""
+
+_place_of = itemgetter(*OTHERS)
+
+
 def laws(cells: Sequence[CellResult]) -> list[Law]:
     """Every law that `cells` of one target obey, by layer and fact."""
     found = []
-    for layer in dict.fromkeys(cell.axes["layer"] for cell in cells):
-        own = [cell for cell in cells if cell.axes["layer"] == layer]
+    for layer, own in by_layer(cells).items():
+        places = by_place(own)
+        table = Table({place: axes_of(place) for place in places})
         for fact in TOLD:
             for value in values_told(cell.facts[fact] for cell in own if fact in cell.facts):
-                found += _of_value(layer, own, fact, value)
+                found += _of_value(layer, places, table, fact, value)
     return found
+
+
+def by_layer(cells: Iterable[CellResult]) -> dict[str, list[CellResult]]:
+    """The cells of each layer."""
+    found: dict[str, list[CellResult]] = {}
+    for cell in cells:
+        found.setdefault(cell.axes["layer"], []).append(cell)
+    return found
+
+
+def by_place(cells: Iterable[CellResult]) -> dict[Place, Rows]:
+    """The places where all four combinations of training and trainable were measured."""
+    found: dict[Place, dict[tuple[str, str], CellResult]] = {}
+    for cell in cells:
+        row = (cell.axes["training"], cell.axes["trainable"])
+        if row in ROWS:
+            found.setdefault(_place_of(cell.axes), {})[row] = cell
+    return {place: rows for place, rows in found.items() if len(rows) == len(ROWS)}
 
 
 def values_told(values: Iterable[Value]) -> list[Value]:
@@ -80,27 +106,30 @@ def values_told(values: Iterable[Value]) -> list[Value]:
     return preferred[:1] or (known[:1] if known != [SLOT_VALUES[1]] else known)
 
 
-def _of_value(layer: str, cells: Sequence[CellResult], fact: str, value: Value) -> list[Law]:
+def _of_value(
+    layer: str, places: Mapping[Place, Rows], table: Table[Place], fact: str, value: Value
+) -> list[Law]:
     """The laws of one value of a fact: one rule everywhere, or one for each part of the other axes."""
-    ruled = rules(cells, fact, value)
-    universe = {place: axes_of(place) for place in ruled}
-    found = []
-    for rule in dict.fromkeys(ruled.values()):
-        for when, _ in boxes(universe, [place for place in ruled if ruled[place] == rule]):
-            found.append(Law(layer=layer, fact=fact, value=value, rule=rule, when=when))
-    return found
+    ruled = rules(places, fact, value)
+    by_rule: dict[str, list[Place]] = {}
+    for place, rule in ruled.items():
+        by_rule.setdefault(rule, []).append(place)
+
+    def widest_first(rule: str) -> tuple[int, bool, str]:
+        return -len(by_rule[rule]), rule in ("always", "never"), rule
+
+    return [
+        Law(layer=layer, fact=fact, value=value, rule=rule, when=when, but=table.left_out(when))
+        for rule in sorted(by_rule, key=widest_first)
+        for when, _ in table.boxes(by_rule[rule], ruled)
+    ]
 
 
-def rules(cells: Sequence[CellResult], fact: str, value: Value) -> dict[Place, str]:
-    """The rule under which `fact` has `value`, in each place where all four combinations were decided."""
-    groups: dict[Place, dict[tuple[str, str], Value | None]] = {}
-    for cell in cells:
-        row = (cell.axes["training"], cell.axes["trainable"])
-        if row in ROWS:
-            groups.setdefault(tuple(cell.axes[axis] for axis in OTHERS), {})[row] = cell.facts.get(fact)
+def rules(places: Mapping[Place, Rows], fact: str, value: Value) -> dict[Place, str]:
+    """The rule under which `fact` has `value`, in each of the `places` where it was decided."""
     ruled = {}
-    for place, rows in groups.items():
-        column = [rows.get(row) for row in ROWS]
+    for place, rows in places.items():
+        column = [rows[row].facts.get(fact) for row in ROWS]
         if all(entry is not None and entry not in UNDECIDED for entry in column):
             ruled[place] = RULES[tuple(entry == value for entry in column)]
     return ruled

@@ -20,6 +20,9 @@ OUTCOMES = ("ok", "raised", "unavailable", "crashed", "timed_out", "skipped")
 FAULTS = ("crashed", "timed_out", "skipped")
 """Outcomes that make a run incomplete."""
 
+AGAIN = "again"
+"""In `measured`: how often a cell was observed alone in a fresh probe, beside what was found of it before."""
+
 Value = str | int | float
 """What a fact says: a word, an integer, yes/no, or a number (whose interval lies in `measured`)."""
 
@@ -30,7 +33,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One cell, measured.
 
     `facts` holds every fact that applies. `measured` holds what lies behind them:
-    `intervals` {fact: [low, high]}, `unstable` {fact: {"rate": share, "values": [...]}}, and raw readings.
+    `intervals` {fact: [low, high]}, `unstable` {fact: {"rate": share, "values": [...]}}, `again`, and raw
+    readings.
     `reason` says why the outcome is not ok.
     """
 
@@ -49,13 +53,17 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Law(msgspec.Struct, frozen=True, kw_only=True):
-    """The shortest rule of training and trainable under which `fact` has `value`, in the cells of `when`."""
+    """The shortest rule of training and trainable under which `fact` has `value`, in the cells of `when`.
+
+    `but`: where `when` allows most of an axis's values, those that it leaves out.
+    """
 
     layer: str
     fact: str
     value: Value
     rule: str
     when: dict[str, list[str]]
+    but: dict[str, list[str]] = {}
 
 
 class Default(msgspec.Struct, frozen=True, kw_only=True):

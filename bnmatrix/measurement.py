@@ -6,9 +6,10 @@ What is known already comes from the store; only for the rest are environments m
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
 
 from bnmatrix import __version__
@@ -33,6 +34,9 @@ RESTARTS = 12
 ASKING = 4
 """Targets that the package index is asked about at a time."""
 
+TOGETHER = 100
+"""Cells that are observed once before the first of them is observed again."""
+
 MAKING = 2
 """Environments that are made at a time."""
 
@@ -45,11 +49,16 @@ _Key = tuple[int, str]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure of one target. `given` replaces generated inputs."""
+    """What to measure of one target.
+
+    given:  replaces generated inputs
+    before: what was found of the cells, which are then measured again, each alone in a fresh probe
+    """
 
     target: Target
     cells: tuple[Cell, ...]
     given: Given | None = None
+    before: Mapping[str, CellResult] = field(default_factory=dict)
 
     def given_as_sent(self) -> dict[str, Any] | None:
         """`given` as the probe is told it."""
@@ -78,6 +87,18 @@ class Options:
     known: bool = False
 
 
+def device_of(target: Target, options: Options) -> str:
+    """Where `target` computes."""
+    return target.device or options.device or "cpu"
+
+
+def place_of(placement: Placement, device: str) -> Place:
+    """Of the results of a target in the store."""
+    target = placement.target
+    variables = target.probe_variables()
+    return Place(target.framework, target.backend, device, placement.identity, variables)
+
+
 def guest_of(target: Target, python: str, device: str) -> Guest:
     """How `target` runs in the environment of the interpreter `python`."""
     from bnmatrix.runner import Guest
@@ -104,7 +125,7 @@ def measure(
     no target has an environment. One among others that has none is `skipped`, one whose probe cannot start
     `crashed`; what befalls single cells is their outcome.
     """
-    parts = [_Part(plan, plan.target.device or options.device or "cpu") for plan in plans]
+    parts = [_Part(plan, device_of(plan.target, options)) for plan in plans]
     _place(parts, options, progress)
     for part in parts:
         part.look_up(records, options.seed)
@@ -146,13 +167,11 @@ class _Part:
     def place_key(self) -> Place:
         """Of its results in the store."""
         assert self.placement is not None
-        target = self.plan.target
-        identity, variables = self.placement.identity, target.probe_variables()
-        return Place(target.framework, target.backend, self.device, identity, variables)
+        return place_of(self.placement, self.device)
 
     def look_up(self, records: Records | None, seed: int) -> None:
         """Take what is known."""
-        if records is not None and self.placement is not None:
+        if records is not None and self.placement is not None and not self.plan.before:
             self.header, self.results = records.known(
                 self.place_key(), self.plan.cells, seed, self.plan.given_as_sent()
             )
@@ -294,23 +313,32 @@ class _Measuring:
         self._submit(part, runner, python)
 
     def _submit(self, part: _Part, runner: Runner, python: str) -> None:
-        from bnmatrix.settling import Subject
+        from bnmatrix.settling import subject
 
         number = self.parts.index(part)
         part.guest = guest_of(part.plan.target, python, part.device)
-        subjects = [Subject(cell) for cell in part.plan.cells if cell not in part.results]
+        subjects = [
+            subject(cell, part.plan.before.get(cell.id))
+            for cell in part.plan.cells
+            if cell not in part.results
+        ]
         self.subjects.update({(number, subject.cell.id): subject for subject in subjects})
         # Every cell once, then every cell again with another seed: a confirmation comes from a fresh build.
+        # Of many cells some at a time, so that results are kept and counted before all are observed.
         requests = [self._requests(number, subject) for subject in subjects]
-        runner.submit(part.guest, [request for turn in zip(*requests, strict=True) for request in turn])
+        parts = [requests[start : start + TOGETHER] for start in range(0, len(requests), TOGETHER)]
+        turns = [turn for some in parts for turn in zip_longest(*some)]
+        runner.submit(part.guest, [request for turn in turns for request in turn if request is not None])
 
     def _requests(self, number: int, subject: Subject) -> list[Request]:
         """What `subject` still wants to be observed, with the seeds that follow."""
         from bnmatrix.runner import Request
+        from bnmatrix.settling import MOST
 
         plan, key = self.parts[number].plan, (number, subject.cell.id)
+        first = self.options.seed + (MOST if subject.fresh else 0)
         return [
-            Request(subject.cell.axes, self.options.seed + turn, plan.given_as_sent(), key)
+            Request(subject.cell.axes, first + turn, plan.given_as_sent(), key, subject.fresh)
             for turn in range(len(subject.answers), subject.wanted)
         ]
 

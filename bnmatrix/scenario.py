@@ -5,25 +5,34 @@ How one is written in a file is told in `scenario_file.py`.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from bnmatrix.axes import Cell, is_sensible, make_cell
+from bnmatrix.axes import Cell
+from bnmatrix.coverage import chosen
 from bnmatrix.layers import layers
+from bnmatrix.space import Entry, Space, clauses, decided, default_entries
 from bnmatrix.target import Family
 
 Values = dict[str, tuple[str, ...]]
 """{axis: values}, as text."""
 
 
+class When(msgspec.Struct, frozen=True):
+    """Where a combination matches `if_`, each axis of `values` has these values and no others."""
+
+    if_: Values
+    values: Values
+
+
 class Product(msgspec.Struct, frozen=True):
-    """Every combination of `values`, less what matches an entry of `exclude`."""
+    """Every combination of `values`, as the entries of `when` replace them, less what matches `exclude`."""
 
     values: Values
     exclude: tuple[Values, ...] = ()
+    when: tuple[When, ...] = ()
 
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +60,7 @@ class Scenario(msgspec.Struct, frozen=True):
     name: str
     title: str
     products: tuple[Product, ...]
+    coverage: str = "product"
     question: str = ""
     source: str = ""
     frameworks: tuple[str, ...] = ()
@@ -63,49 +73,52 @@ def cells(
     family: Family,
     chosen_layers: tuple[str, ...] = (),
     overrides: Mapping[str, tuple[str, ...]] = {},
+    coverage: str | None = None,
 ) -> list[Cell]:
     """The cells of `scenario` for a target of `family`, in the scenario's order, each once.
 
-    `chosen_layers` replaces its layers and `overrides` its values of an axis: what is asked for by name is
-    kept even where the target can only answer `unavailable`. The scenario's own values are narrowed
-    to what the target and the layer have.
+    `chosen_layers` replaces its layers, `overrides` its values of an axis and `coverage` its own: what is
+    asked for by name is kept even where the target can only answer `unavailable`. The scenario's own values
+    are narrowed to what the target and the layer have. Of each product and layer a covering set is made.
     """
     found: dict[Cell, None] = {}
     for product in scenario.products:
-        own: Values = dict(product.values)
-        if chosen_layers:
-            own["layer"] = chosen_layers
-        for layer in own.pop("layer", ("batch_norm",)):
-            values = {**_narrowed(own, layer, family), **overrides}
-            for axes in _combinations({"layer": (layer,), **values}):
-                cell = make_cell(axes)
-                if is_sensible(cell.axes) and not any(matches(cell.axes, entry) for entry in product.exclude):
-                    found[cell] = None
+        for layer in chosen_layers or product.values.get("layer", ("batch_norm",)):
+            space = _space(product, layer, family, overrides)
+            found.update(dict.fromkeys(chosen(space, coverage or scenario.coverage)))
     return list(found)
 
 
-def _narrowed(values: Values, layer: str, family: Family) -> Values:
-    """`values`, less the ranks that `layer` does not take and the ways that `family` does not have.
+def _space(product: Product, layer: str, family: Family, overrides: Mapping[str, tuple[str, ...]]) -> Space:
+    """The combinations of a product for one layer."""
+    own = {axis: values for axis, values in product.values.items() if axis != "layer"}
+    values = {**_narrowed(own, layer, family), **overrides}
+    rules = [rule for entry in product.exclude for rule in clauses(entry, ())]
+    entries: dict[str, list[Entry]] = {}
+    for when in product.when:
+        for axis, found in _narrowed(when.values, layer, family).items():
+            if axis not in overrides:
+                always: list[Entry] = [({}, values[axis])] if axis in values else default_entries(layer, axis)
+                entries.setdefault(axis, always).append((when.if_, found))
+    for axis, said in entries.items():
+        values[axis] = tuple(dict.fromkeys(value for _, some in said for value in some))
+        rules += decided(axis, said)
+    return Space(layer, values, rules)
 
-    Of a rank or an api that has none of these, the default remains; an execution is the question itself:
-    without one there are no cells.
+
+def _narrowed(values: Values, layer: str, family: Family) -> Values:
+    """`values`, less the ranks that `layer` does not take and what `family` does not have.
+
+    Of an axis that has none of these the default remains; an execution is the question itself: without one
+    there are no cells.
     """
-    has = {
-        "rank": tuple(str(rank) for rank in layers()[layer].ranks),
-        "execution": family.executions,
-        "api": family.apis,
-    }
+    has = {**family.values, "rank": tuple(str(rank) for rank in layers()[layer].ranks)}
     narrowed = {}
     for axis, found in values.items():
         kept = tuple(value for value in found if axis not in has or value in has[axis])
         if kept or axis == "execution":
             narrowed[axis] = kept
     return narrowed
-
-
-def _combinations(values: Mapping[str, Iterable[str]]) -> Iterator[dict[str, str]]:
-    for combination in itertools.product(*values.values()):
-        yield dict(zip(values, combination, strict=True))
 
 
 def matches(axes: Mapping[str, str], selection: Mapping[str, tuple[str, ...]]) -> bool:

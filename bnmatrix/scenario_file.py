@@ -6,9 +6,18 @@ A scenario is TOML:
     source = "..."           where the question comes from
     frameworks = ["tf1"]     the targets it is about; any, where none is named
 
+    coverage = "pairwise"    of each product and layer as few cells as hold every pair of values that it has;
+                             or "threewise", every three; "product", every combination, where nothing is said
+
     [[product]]              cells: every combination of these values, every other axis at its default ...
     training = [true, false]
+    execution = ["call", "fit"]
     exclude = [{training = true, rank = 4}]           ... less those that match one of these
+
+    [[product.when]]         where a combination of the product above matches `if`, an axis has other values:
+    if = {execution = "fit"}                          in place of the product's, or of its default; so values
+    optimizer = ["none", "adam"]                      are added under a condition, or limited. Of several that
+                                                      match, the last one counts
 
     [given]                  the reader's own numbers in place of generated ones (optional)
     input = [[...]]
@@ -35,9 +44,10 @@ from typing import Any
 import msgspec
 
 from bnmatrix.axes import AXES, check_value
+from bnmatrix.coverage import COVERAGES
 from bnmatrix.errors import UsageError, unknown
 from bnmatrix.facts import FACTS, NUMBERS, SLOTS, WORDS
-from bnmatrix.scenario import Expectation, Given, Product, Scenario, Values
+from bnmatrix.scenario import Expectation, Given, Product, Scenario, Values, When
 from bnmatrix.target import FAMILIES
 
 if sys.version_info >= (3, 11):
@@ -115,7 +125,7 @@ class _Reader:
         return data
 
     def scenario(self, data: dict[str, Any]) -> Scenario:
-        known = ("title", "question", "source", "frameworks", "product", "given", "expect")
+        known = ("title", "question", "source", "frameworks", "coverage", "product", "given", "expect")
         self.fields(data, known, "the scenario")
         if not data.get("title") or not data.get("product"):
             raise UsageError(f"{self.path}: a scenario needs a title and at least one [[product]]")
@@ -125,15 +135,16 @@ class _Reader:
             question=self.text(data, "question"),
             source=self.text(data, "source"),
             frameworks=self.frameworks(data),
+            coverage=self.coverage(data),
             products=tuple(self.product(entry) for entry in self.tables(data, "product")),
             given=self.given(data["given"]) if "given" in data else None,
             expect=tuple(self.expectation(entry) for entry in self.tables(data, "expect")),
         )
 
-    def tables(self, data: dict[str, Any], field: str) -> list[Any]:
+    def tables(self, data: dict[str, Any], field: str, path: str | None = None) -> list[Any]:
         found = data.get(field, [])
         if not isinstance(found, list):
-            raise UsageError(f"{self.where(field)}{field} is written [[{field}]], as often as needed")
+            raise UsageError(f"{self.where(field)}{field} is written [[{path or field}]], as often as needed")
         return found
 
     def text(self, data: dict[str, Any], field: str) -> str:
@@ -151,18 +162,46 @@ class _Reader:
                 raise unknown("framework", str(name), list(FAMILIES), self.where(str(name)))
         return tuple(found)
 
+    def coverage(self, data: dict[str, Any]) -> str:
+        found = data.get("coverage", "product")
+        if not isinstance(found, str) or found not in COVERAGES:
+            raise unknown("coverage", str(found), list(COVERAGES), self.where("coverage"))
+        return found
+
     def product(self, data: Any) -> Product:
-        self.fields(data, ("exclude", *AXES), "[[product]]")
-        values = {axis: self.values(axis, found) for axis, found in data.items() if axis != "exclude"}
+        self.fields(data, ("exclude", "when", *AXES), "[[product]]")
         exclude = data.get("exclude", [])
         if not isinstance(exclude, list):
             raise UsageError(f"{self.where('exclude')}exclude must be a list of tables")
-        return Product(values, tuple(self.selection(entry, "exclude") for entry in exclude))
+        return Product(
+            self.axes(data),
+            tuple(self.selection(entry, "exclude") for entry in exclude),
+            tuple(self.when(entry) for entry in self.tables(data, "when", "product.when")),
+        )
+
+    def when(self, data: Any) -> When:
+        what = "[[product.when]]"
+        self.fields(data, ("if", *AXES), what)
+        is_headed = any("product.when" in line for line in self.lines)
+        at = self.where("product.when" if is_headed else "when")
+        if not data.get("if"):
+            raise UsageError(f"{at}{what} needs an `if`", 'write if = {execution = "fit"}')
+        condition, values = self.selection(data["if"], "if"), self.axes(data)
+        if not values:
+            raise UsageError(f"{at}{what} needs an axis and its values beside `if`")
+        for axis in values:
+            if axis in condition or axis == "layer":
+                why = "it is in `if`" if axis in condition else "a product is made for each layer"
+                raise UsageError(f"{at}{what} cannot change {axis}: {why}")
+        return When(condition, values)
+
+    def axes(self, data: dict[str, Any]) -> Values:
+        """{axis: values} of what is said of axes."""
+        return {axis: self.values(axis, found) for axis, found in data.items() if axis in AXES}
 
     def selection(self, data: Any, what: str) -> Values:
-        """{axis: values} of a `where` or an `exclude`."""
-        self.fields(data, tuple(AXES), what)
-        return {axis: self.values(axis, found) for axis, found in data.items()}
+        """{axis: values} of a `where`, an `if` or an `exclude`."""
+        return self.axes(self.fields(data, tuple(AXES), what))
 
     def values(self, axis: str, found: Any) -> tuple[str, ...]:
         words = as_words(found)

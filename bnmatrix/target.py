@@ -13,17 +13,58 @@ The version is that of the package that the framework comes in: tensorflow, tf-k
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bnmatrix.axes import COMPILING
+from bnmatrix.axes import AXES, COMPILING
 from bnmatrix.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-KERAS_EXECUTIONS = ("call", "graph", *COMPILING)
+Values = Mapping[str, tuple[str, ...]]
+"""{axis: values}"""
+
+
+def _without(axis: str, *values: str) -> tuple[str, ...]:
+    return tuple(value for value in AXES[axis].values if value not in values)
+
+
+_TORCH_CONTEXTS = ("converted", "converted_back", "functional_call", "data_parallel", "averaged")
+
+_KERAS: Values = {
+    "api": ("default",),
+    "freeze": _without("freeze", "between_backward_and_step"),
+    "data_format": ("default", "channels_first"),
+    "execution": ("call", "graph", "compiled", *COMPILING, "exported"),
+    "compiler": ("eager",),
+    "mode_set": ("before",),
+    "optimizer": tuple(value for value in AXES["optimizer"].values if not value.endswith("_zeroed")),
+    "context": _without("context", *_TORCH_CONTEXTS),
+    "checkpoint": ("default",),
+}
+_TF1: Values = {
+    **_KERAS,
+    "api": ("default", "keras", "contrib"),
+    "execution": ("call", "call_without_updates", "call_over_collection", *COMPILING),
+    "context": _without("context", *_TORCH_CONTEXTS, "stateless", "checkpointed"),
+}
+_TORCH: Values = {
+    "api": ("default", "functional"),
+    "freeze": _without("freeze", "constructor", "before_compile"),
+    "freeze_on": ("layer", "parent", "variables"),
+    "data_format": ("default", "channels_last"),
+    "execution": (
+        "call", "graph", "traced", "compiled", "exported", "no_grad", "inference_mode",
+    ),
+    "context": (
+        "direct", "model", "pinned_false", "pinned_true", "frozen_parent", "thawed_parent", "shared",
+        "reloaded", "cloned", "checkpointed", *_TORCH_CONTEXTS,
+    ),
+    "outer": ("functional",),
+    "saved_as": ("default", "weights"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,8 +75,7 @@ class Family:
     from_:      the oldest version of it that the name means
     packages:   what must be installed for it, as module names
     extra:      the extra of bnmatrix that brings them
-    apis:       its values of the axis `api`; `default` is the first
-    executions: its values of the axis `execution`
+    values:     its values of the axes of which it does not have all; the default is the first
     variables:  environment variables its probe needs
     """
 
@@ -45,8 +85,7 @@ class Family:
     from_: str
     packages: tuple[str, ...]
     extra: str
-    apis: tuple[str, ...]
-    executions: tuple[str, ...]
+    values: Values
     variables: tuple[tuple[str, str], ...] = ()
 
 
@@ -60,8 +99,7 @@ FAMILIES = {
             from_="1",
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
-            apis=("default", "keras", "contrib"),
-            executions=("call", "call_without_updates", "call_over_collection", *COMPILING),
+            values=_TF1,
             variables=(("TF_USE_LEGACY_KERAS", "1"),),
         ),
         Family(
@@ -71,8 +109,7 @@ FAMILIES = {
             from_="2",
             packages=("tensorflow",),
             extra="tensorflow",
-            apis=("default",),
-            executions=KERAS_EXECUTIONS,
+            values=_KERAS,
             variables=(("KERAS_BACKEND", "tensorflow"),),
         ),
         Family(
@@ -82,8 +119,7 @@ FAMILIES = {
             from_="2",
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
-            apis=("default",),
-            executions=KERAS_EXECUTIONS,
+            values=_KERAS,
             # As documented for it: parts of tf_keras reach for tf.keras, and must find themselves.
             variables=(("TF_USE_LEGACY_KERAS", "1"),),
         ),
@@ -94,8 +130,7 @@ FAMILIES = {
             from_="2",
             packages=("keras",),
             extra="tensorflow",
-            apis=("default",),
-            executions=KERAS_EXECUTIONS,
+            values=_KERAS,
         ),
         Family(
             name="torch",
@@ -104,8 +139,7 @@ FAMILIES = {
             from_="1",
             packages=("torch",),
             extra="torch",
-            apis=("default", "functional"),
-            executions=("call", "inference_mode"),
+            values=_TORCH,
         ),
     )
 }

@@ -26,7 +26,7 @@ from bnmatrix.comparison import (
     unstable_facts,
 )
 from bnmatrix.conditions import boxes
-from bnmatrix.laws import TOLD, Place, axes_of, rules, values_told
+from bnmatrix.laws import TOLD, Place, axes_of, by_place, rules, values_told
 from bnmatrix.matrix import SCHEMA_VERSION, CellResult, TargetMatrix, Value
 from bnmatrix.runs import History, Pair, Said, stretches
 from bnmatrix.target import FAMILIES
@@ -268,7 +268,9 @@ def _take_fact(
     for number, cell in telling.items():
         if fact == "outcome" or fact in cell.facts:
             read = reading(cell, fact)
-            if read[0] in SAYS_NOTHING:
+            if fact in unstable_facts(cell):
+                doubtful[number] = "unstable"
+            elif read[0] in SAYS_NOTHING:
                 doubtful[number] = str(read[0])
             else:
                 said[number] = read
@@ -334,25 +336,32 @@ def _laws(targets: Sequence[TargetMatrix], columns: _Columns) -> Iterator[LawRow
             number: [cell for cell in targets[number].cells if cell.axes["layer"] == layer]
             for number in columns.measured
         }
+        places = {number: by_place(cells) for number, cells in own.items()}
         for fact in TOLD:
             values = [cell.facts[fact] for cells in own.values() for cell in cells if fact in cell.facts]
             for value in values_told(values):
-                yield from _laws_of(layer, fact, value, own, columns)
+                ruled = {number: rules(those, fact, value) for number, those in places.items()}
+                yield from _laws_of(layer, fact, value, own, ruled, columns)
 
 
 def _laws_of(
-    layer: str, fact: str, value: Value, own: Mapping[int, Sequence[CellResult]], columns: _Columns
+    layer: str,
+    fact: str,
+    value: Value,
+    own: Mapping[int, Sequence[CellResult]],
+    ruled: Mapping[int, Mapping[Place, str]],
+    columns: _Columns,
 ) -> Iterator[LawRow]:
-    by_place: dict[Place, dict[int, Reading]] = {}
-    for number, cells in own.items():
-        for place, rule in rules(cells, fact, value).items():
-            by_place.setdefault(place, {})[number] = (rule, None)
-    universe = {place: axes_of(place) for place in by_place}
+    told: dict[Place, dict[int, Reading]] = {}
+    for number, of_release in ruled.items():
+        for place, rule in of_release.items():
+            told.setdefault(place, {})[number] = (rule, None)
+    universe = {place: axes_of(place) for place in told}
     alike: dict[tuple[Hashable, ...], list[Place]] = {}
-    for place, said in by_place.items():
+    for place, said in told.items():
         alike.setdefault(tuple(said.items()), []).append(place)
     for places in alike.values():
-        said = by_place[places[0]]
+        said = told[places[0]]
         why = {number: _why_no_rule(cells, places[0]) for number, cells in own.items()}
         for when, _ in boxes(universe, places):
             yield LawRow(

@@ -48,6 +48,16 @@ PAIRS = {
     ),
     "unstable": (OK, flickering("unstable"), "unstable"),
     "flickering but settled alike": (OK, flickering("batch"), "unstable"),
+    "an outcome that flickers": (
+        OK,
+        cell(IDENTITY, "raised", exception="ValueError", measured={"unstable": {"outcome": {"rate": 0.4}}}),
+        "unstable",
+    ),
+    "an exception that flickers": (
+        RAISED,
+        cell(IDENTITY, "raised", exception="unstable", measured={"unstable": {"exception": {"rate": 0.4}}}),
+        "unstable",
+    ),
     "a fact that one side does not have": (
         OK, cell(IDENTITY, normalised_by="batch", mode_after="yes"), "same",
     ),
@@ -82,6 +92,33 @@ def test_changes_that_share_a_cause_are_one_condition() -> None:
     assert [(each.fact, each.old, each.new, each.when) for each in found] == [
         ("normalised_by", "batch", "moving", {"trainable": ["false"]})
     ]
+
+
+def test_facts_that_change_together_share_a_condition_even_where_one_was_not_decided() -> None:
+    identities = [
+        f"batch_norm rank={rank} trainable={word}" for rank in (2, 3, 4) for word in ("true", "false")
+    ]
+    old = [cell(each, gamma="updated", beta="updated") for each in identities]
+    new = [
+        cell(
+            each.id,
+            gamma="unchanged" if each.axes["trainable"] == "false" else "updated",
+            beta="undecided" if each.axes["trainable"] == "true" else "unchanged",
+        )
+        for each in old
+    ]
+    found = compare(target(old), target(new), "").conditions
+    assert [(each.fact, each.when) for each in found] == [
+        ("gamma", {"trainable": ["false"]}),
+        ("beta", {"trainable": ["false"]}),
+    ]
+
+
+def test_of_most_values_of_an_axis_a_condition_names_those_that_it_leaves_out() -> None:
+    old = [cell(f"batch_norm rank={rank}", gamma="updated") for rank in (2, 3, 4, 5)]
+    new = [cell(each.id, gamma="updated" if each.axes["rank"] == "3" else "unchanged") for each in old]
+    (found,) = compare(target(old), target(new), "").conditions
+    assert (found.when, found.but) == ({"rank": ["2", "4", "5"]}, {"rank": ["3"]})
 
 
 def test_whether_freezing_switches_to_inference_is_a_convention() -> None:

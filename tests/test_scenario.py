@@ -75,6 +75,33 @@ MISTAKES = {
     "a number of 5000 digits": (GOOD.replace("4]", "9" * 5000 + "]"), None, "is not TOML", ""),
     "brackets without end": ("a = " + "[" * 3000, None, "is not TOML", ""),
     "malformed TOML": ("title = ", None, "is not TOML", ""),
+    "an unknown coverage": ('coverage = "pairs"' + GOOD, 1, "unknown coverage 'pairs'", "pairwise"),
+    "a when without an if": (GOOD + "[[product.when]]\nrank = 2", 11, "needs an `if`", "execution"),
+    "a when of an unknown field": (
+        GOOD + "[[product.when]]\niff = {rank = 2}",
+        12,
+        "unknown field of [[product.when]] 'iff'",
+        "if",
+    ),
+    "a when of an unknown value": (
+        GOOD + "[[product.when]]\nif = {rank = 2}\nmask = 'full'",
+        13,
+        "unknown value of axis mask 'full'",
+        "none",
+    ),
+    "a when that says nothing": (GOOD + "[[product.when]]\nif = {rank = 2}", 11, "needs an axis", ""),
+    "a when of its own condition": (
+        GOOD + "[[product.when]]\nif = {rank = 2}\nrank = 4",
+        11,
+        "cannot change rank: it is in `if`",
+        "",
+    ),
+    "a when that is one table": (
+        GOOD.replace("[[expect]]", "when = {rank = 2}\n[[expect]]"),
+        7,
+        "[[product.when]]",
+        "",
+    ),
     "a table for a list": (GOOD.replace("[[expect]]", "[expect]"), 7, "[[expect]]", ""),
 }
 
@@ -129,14 +156,16 @@ def test_a_scenario_is_narrowed_to_what_the_target_has() -> None:
         framework: {cell.axes["execution"] for cell in scenario.cells(scenario_file.find("core"), family)}
         for framework, family in FAMILIES.items()
     }
-    assert executions["torch"] == {"call", "inference_mode"}
+    assert executions["torch"] == {"call", "graph", "inference_mode"}
     assert executions["tf2"] == {"call", "graph", "fit", "train_on_batch", "evaluate", "predict"}
     assert "call_without_updates" in executions["tf1"]
 
 
 def test_what_is_asked_for_by_name_is_kept() -> None:
-    found = scenario.cells(scenario_file.find("core"), FAMILIES["torch"], overrides={"execution": ("graph",)})
-    assert {cell.axes["execution"] for cell in found} == {"graph"}
+    found = scenario.cells(
+        scenario_file.find("core"), FAMILIES["torch"], overrides={"execution": ("traced",)}
+    )
+    assert {cell.axes["execution"] for cell in found} == {"traced"}
 
 
 def test_every_layer_can_be_run_through_the_core_scenario() -> None:
@@ -145,3 +174,59 @@ def test_every_layer_can_be_run_through_the_core_scenario() -> None:
         ranks = {int(cell.axes["rank"]) for cell in scenario.cells(core, FAMILIES["tf2"], (name,))}
         assert ranks
         assert ranks <= set(layer.ranks)
+
+
+WHEN = """
+title = "t"
+[[product]]
+training = [true, false]
+execution = ["call", "fit"]
+[[product.when]]
+if = {execution = "call", training = true}
+optimizer = ["none", "adam"]
+[[product.when]]
+if = {execution = "fit"}
+training = "default"
+trainable = [true, false]
+"""
+
+
+def test_values_may_hang_on_others(tmp_path: Path) -> None:
+    found = scenario.cells(scenario_file.load(write(tmp_path, WHEN)), FAMILIES["tf2"])
+    assert sorted(cell.id for cell in found) == [
+        "batch_norm execution=fit",
+        "batch_norm execution=fit trainable=false",
+        "batch_norm optimizer=adam training=true",
+        "batch_norm training=false",
+        "batch_norm training=true",
+    ]
+
+
+def test_of_several_that_match_the_last_counts(tmp_path: Path) -> None:
+    more = WHEN + '[[product.when]]\nif = {training = true}\noptimizer = "sgd"\n'
+    found = scenario.cells(scenario_file.load(write(tmp_path, more)), FAMILIES["tf2"])
+    assert {cell.axes["optimizer"] for cell in found if cell.axes["training"] == "true"} == {"sgd"}
+
+
+def test_a_path_may_hang_on_the_execution(tmp_path: Path) -> None:
+    text = WHEN.replace("trainable = [true, false]", 'context = ["model", "pinned_false"]')
+    found = scenario.cells(scenario_file.load(write(tmp_path, text)), FAMILIES["tf2"])
+    assert {(cell.axes["execution"], cell.axes["context"]) for cell in found} == {
+        ("call", "direct"), ("fit", "model"), ("fit", "pinned_false"),
+    }  # fmt: skip
+
+
+def test_values_asked_for_by_name_hang_on_nothing(tmp_path: Path) -> None:
+    loaded = scenario_file.load(write(tmp_path, WHEN))
+    found = scenario.cells(loaded, FAMILIES["tf2"], overrides={"optimizer": ("sgd",), "execution": ("call",)})
+    assert {cell.axes["optimizer"] for cell in found} == {"sgd"}
+
+
+def test_a_scenario_may_ask_for_a_covering_set(tmp_path: Path) -> None:
+    text = 'title = "t"\ncoverage = "pairwise"\n[[product]]\ntraining = [true, false]\n'
+    text += 'dtype = ["float32", "float64", "float16"]\nrank = [2, 4]\nexecution = ["call", "graph"]\n'
+    loaded = scenario_file.load(write(tmp_path, text))
+    pairs = scenario.cells(loaded, FAMILIES["tf2"])
+    every = scenario.cells(loaded, FAMILIES["tf2"], coverage="product")
+    assert 6 <= len(pairs) < len(every) == 24
+    assert set(pairs) < set(every)

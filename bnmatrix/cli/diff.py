@@ -23,7 +23,10 @@ def diff(
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
+    coverage: options.Coverage = None,
+    full: options.Full = False,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
     expand: options.Expand = False,
     format: options.Format = "table",
     output: options.Output = None,
@@ -45,19 +48,20 @@ def diff(
     Exit code 0: no difference. 1: behaviour changed. 3: an environment, framework or cell could not be run.
     4: the store of known results cannot be used. 5: nothing could be compared.
     """
-    from bnmatrix import __version__
+    from bnmatrix.cli.dry_run import ahead, check_ahead
     from bnmatrix.cli.measuring import code_of, means
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.selection import select
-    from bnmatrix.cli.sides import both
-    from bnmatrix.comparison import compare
+    from bnmatrix.cli.sides import compared, plans_of
 
     check_format(format)
+    check_ahead(dry_run, format)
     path = check_writable(output)
-    selection = select(layer, scenario, axis, cell, device)
+    selection = select(layer, scenario, axis, cell, device, coverage, full)
     how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
-    matrix = both(old, new, selection, how)
-    result = compare(matrix.targets[0], matrix.targets[1], __version__)
+    if dry_run:
+        return ahead(plans_of(old, new, selection), how, format, path)
+    matrix, result = compared(old, new, selection, how)
     write(result, format, path, expand)
     code = code_of(matrix, how)
     if result.changes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from bnmatrix.measurement import Options, Plan, measure
 from bnmatrix.placement import Wishes
 
 if TYPE_CHECKING:
+    from bnmatrix.records import Records
     from bnmatrix.store import Store
 
 
@@ -51,36 +53,44 @@ def means(
     return Means(options, no_cache, refresh, quiet, verbose)
 
 
-def measured(plans: Sequence[Plan], means: Means) -> Matrix:
+def measured(plans: Sequence[Plan], means: Means, title: str | None = None) -> Matrix:
     """Measure `plans`, telling how far it is."""
-    from bnmatrix.records import Records
-
     started = time.monotonic()
-    records = None
-    store = None if means.no_cache else _store(means)
-    told = len(store.notes) if store else 0
-    try:
-        if store:
-            records = Records(store, means.refresh)
-        with Reporter(f"measuring {counts(plans)}", means.quiet) as report:
-            wishes = replace(means.options.wishes, tell=report.say)
-            matrix = measure(plans, replace(means.options, wishes=wishes), report, records)
-    finally:
-        if store:
-            store.close()
-            means.lost = store.failed
-            for text in store.notes[told:]:  # damage shows only when it is read
-                note(text, means.quiet)
-            if store.damaged:
-                what = "1 damaged record" if store.damaged == 1 else f"{store.damaged} damaged records"
-                verb = "was" if store.damaged == 1 else "were"
-                note(f"{what} of the store {verb} measured anew", means.quiet)
+    with (
+        opened(means) as records,
+        Reporter(title or f"measuring {counts(plans)}", means.quiet) as report,
+    ):
+        wishes = replace(means.options.wishes, tell=report.say)
+        matrix = measure(plans, replace(means.options, wishes=wishes), report, records)
     if records is not None and records.found:
         total = sum(len(plan.cells) for plan in plans)
         note(f"{records.found} of {total} cells were known; --refresh measures them anew", means.quiet)
     if means.verbose:
         note(f"done in {time.monotonic() - started:.1f} s", means.quiet)
     return matrix
+
+
+@contextmanager
+def opened(means: Means) -> Iterator[Records | None]:
+    """What is known, unless it is not to be used; afterwards what befell the store is told."""
+    from bnmatrix.records import Records
+
+    if means.no_cache:
+        yield None
+        return
+    store = _store(means)
+    told = len(store.notes)
+    try:
+        yield Records(store, means.refresh)
+    finally:
+        store.close()
+        means.lost = means.lost or store.failed
+        for text in store.notes[told:]:  # damage shows only when it is read
+            note(text, means.quiet)
+        if store.damaged:
+            what = "1 damaged record" if store.damaged == 1 else f"{store.damaged} damaged records"
+            verb = "was" if store.damaged == 1 else "were"
+            note(f"{what} of the store {verb} measured anew", means.quiet)
 
 
 def _store(means: Means) -> Store:

@@ -48,6 +48,13 @@ def complete_axis(incomplete: str) -> list[str]:
     return _matching([f"{name}={before}{comma}{value}" for value in known], incomplete)
 
 
+def complete_coverage(incomplete: str) -> list[str]:
+    """Coverages."""
+    from bnmatrix.coverage import COVERAGES
+
+    return _matching(COVERAGES, incomplete)
+
+
 def complete_format(incomplete: str) -> list[str]:
     """Formats."""
     from bnmatrix.render import FORMATS
@@ -91,6 +98,27 @@ AxisValues = Annotated[
         autocompletion=complete_axis,
         help="Values of an axis, in place of the scenario's. Repeatable.",
     ),
+]
+Coverage = Annotated[
+    str | None,
+    typer.Option(
+        "--coverage",
+        metavar="COVERAGE",
+        autocompletion=complete_coverage,
+        help="pairwise or threewise: few cells, in which every two or three values occur together. "
+        "product: all. Without a scenario: of every axis.",
+    ),
+]
+Full = Annotated[
+    bool,
+    typer.Option(
+        "--full",
+        help="training x trainable x every pair of values of the other axes, in place of a scenario. "
+        "--axis narrows the values.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say how many cells, where and how long; measure nothing.")
 ]
 CellId = Annotated[
     list[str] | None,

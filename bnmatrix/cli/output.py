@@ -53,6 +53,16 @@ def write(result: Result, form: str, path: Path | None, expand: bool) -> None:
         _to_file(path, _text(result, form, expand))
 
 
+def write_text(text: str, path: Path | None) -> None:
+    """Write `text` to `path`, or to stdout."""
+    if path is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        sys.stdout.flush()
+    else:
+        _to_file(path, text)
+
+
 def _text(result: Result, form: str, expand: bool) -> str:
     if form == "json":
         from bnmatrix.render import as_json
@@ -78,10 +88,9 @@ def _to_stdout(result: Result, form: str, expand: bool) -> None:
         # What an exception says may hold any character; the encoding of a terminal does not.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         terminal.write(result, sys.stdout, expand)
-    else:
         sys.stdout.flush()
-        sys.stdout.buffer.write(_text(result, form, expand).encode("utf-8", "backslashreplace"))
-    sys.stdout.flush()
+    else:
+        write_text(_text(result, form, expand), None)
 
 
 def _to_file(path: Path, text: str) -> None:

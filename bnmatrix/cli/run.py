@@ -12,7 +12,10 @@ def run(
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
+    coverage: options.Coverage = None,
+    full: options.Full = False,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
     expand: options.Expand = False,
     format: options.Format = "table",
     output: options.Output = None,
@@ -34,19 +37,23 @@ def run(
     Exit code 0: done. 1: an expectation of a scenario failed. 3: an environment, framework or cell could not
     be run. 4: the store of known results cannot be used.
     """
+    from bnmatrix.cli.dry_run import ahead, check_ahead
     from bnmatrix.cli.measuring import check, code_of, means, measured, say_unasked
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.progress import note
     from bnmatrix.cli.selection import select, targets, tasks
 
     check_format(format)
+    check_ahead(dry_run, format)
     path = check_writable(output)
-    selection = select(layer, scenario, axis, cell, device)
+    selection = select(layer, scenario, axis, cell, device, coverage, full)
     how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
     found, notes = targets(framework, selection, how.options.wishes)
     work = tasks(found, selection, named=bool(framework))
     for text in notes:
         note(text, quiet)
+    if dry_run:
+        return ahead([task.plan for task in work], how, format, path)
     matrix = check(work, measured([task.plan for task in work], how))
     say_unasked(work, matrix, quiet)
     write(matrix, format, path, expand)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from bnmatrix import coverage as coverages
 from bnmatrix.axes import AXES, COMPILING, Cell, check_value, parse_id
-from bnmatrix.errors import NothingSelectedError, UsageError
+from bnmatrix.errors import NothingSelectedError, UsageError, unknown
 from bnmatrix.layers import layers
 from bnmatrix.measurement import Plan
 from bnmatrix.placement import Wishes, installed
 from bnmatrix.scenario import Scenario, Values, cells
 from bnmatrix.scenario_file import find
+from bnmatrix.space import Space
 from bnmatrix.target import FAMILIES, Family, Target, check_device, parse
 
 MANY = 5
@@ -20,12 +22,19 @@ MANY = 5
 
 @dataclass(frozen=True)
 class Selection:
-    """Which cells are asked for, of whatever target. `explicit`: any of the options was given."""
+    """Which cells are asked for, of whatever target.
+
+    coverage: in place of the scenarios' own; without scenarios and cells, of every axis
+    full:     in place of scenarios and cells
+    explicit: any of the options was given
+    """
 
     scenarios: tuple[Scenario, ...]
     layers: tuple[str, ...]
     overrides: Values
     cells: tuple[Cell, ...]
+    coverage: str | None
+    full: bool
     explicit: bool
 
 
@@ -43,12 +52,20 @@ def select(
     axis: Sequence[str] | None,
     cell: Sequence[str] | None,
     device: str | None,
+    coverage: str | None = None,
+    full: bool = False,
 ) -> Selection:
     """Check the selecting options. Raises UsageError."""
     if device is not None:
         check_device(device)
-    if cell and (layer or scenario or axis):
-        raise UsageError("--cell names whole cells", "leave --layer, --scenario and --axis out beside it")
+    if coverage is not None and coverage not in coverages.COVERAGES:
+        raise unknown("coverage", coverage, list(coverages.COVERAGES))
+    if full and (cell or scenario or coverage):
+        hint = "leave --cell, --scenario and --coverage out beside it"
+        raise UsageError("--full chooses the cells itself", hint)
+    if cell and (layer or scenario or axis or coverage):
+        hint = "leave --layer, --scenario, --axis and --coverage out beside it"
+        raise UsageError("--cell names whole cells", hint)
     overrides = _overrides(axis or ())
     chosen = [*(layer or ()), *overrides.pop("layer", ())]
     for name in chosen:
@@ -56,13 +73,16 @@ def select(
             check_value("layer", name)
     if "all" in chosen:
         chosen = list(layers())
-    asked = () if cell else scenario or ("core",)
+    of_every_axis = full or (coverage not in (None, "product") and not scenario)
+    asked = () if cell or of_every_axis else scenario or ("core",)
     return Selection(
         scenarios=tuple(find(name) for name in dict.fromkeys(asked)),
         layers=tuple(dict.fromkeys(chosen)),
         overrides=overrides,
         cells=tuple(dict.fromkeys(parse_id(text) for text in cell or ())),
-        explicit=bool(layer or scenario or axis or cell),
+        coverage=coverage,
+        full=full,
+        explicit=bool(layer or scenario or axis or cell or coverage or full),
     )
 
 
@@ -97,7 +117,9 @@ def targets(
             "name one, and an environment is made for it: --framework tf2, --framework torch==2.4.1",
         )
     about = {name for scenario in selection.scenarios for name in scenario.frameworks or FAMILIES}
-    found = [target for target in here if target.framework in about or selection.cells]
+    if not selection.scenarios:
+        return here, []
+    found = [target for target in here if target.framework in about]
     left_out = [] if about >= set(FAMILIES) else sorted(about - {target.framework for target in found})
     notes = [f"left out, not installed: {', '.join(left_out)}"] if left_out else []
     if not found:
@@ -115,16 +137,24 @@ def tasks(found: Sequence[Target], selection: Selection, named: bool) -> list[Ta
     Raises NothingSelectedError.
     """
     made = []
+    known: dict[tuple[str, tuple[str, ...]], tuple[Cell, ...]] = {}
+
+    def of(target: Target, scenarios: tuple[Scenario, ...]) -> tuple[Cell, ...]:
+        key = target.framework, tuple(scenario.name for scenario in scenarios)
+        if key not in known:
+            known[key] = cells_of(selection, target.family, scenarios)
+        return known[key]
+
     for target in found:
         own = [
             s for s in selection.scenarios if named or not s.frameworks or target.framework in s.frameworks
         ]
         plain = tuple(scenario for scenario in own if scenario.given is None)
-        together = cells_of(selection, target.family, plain)
+        together = of(target, plain)
         if together:
             made.append(Task(Plan(target, together), plain))
         for scenario in own:
-            apart = cells_of(selection, target.family, (scenario,))
+            apart = of(target, (scenario,))
             if scenario.given is not None and apart:
                 made.append(Task(Plan(target, apart, scenario.given), (scenario,)))
     if not made:
@@ -154,12 +184,24 @@ def nothing_selected(found: Sequence[Target], selection: Selection) -> NothingSe
 
 def cells_of(selection: Selection, family: Family, scenarios: Sequence[Scenario]) -> tuple[Cell, ...]:
     """The cells of a target of `family`, each once."""
+    if not selection.scenarios and not selection.cells:
+        return tuple(_of_every_axis(selection, family))
     product = (
         cell
         for scenario in scenarios
-        for cell in cells(scenario, family, selection.layers, selection.overrides)
+        for cell in cells(scenario, family, selection.layers, selection.overrides, selection.coverage)
     )
     return tuple(dict.fromkeys([*selection.cells, *product]))
+
+
+def _of_every_axis(selection: Selection, family: Family) -> Iterator[Cell]:
+    for layer in selection.layers or (AXES["layer"].default,):
+        if selection.full:
+            yield from coverages.full(layer, family, selection.overrides)
+        else:
+            assert selection.coverage is not None
+            space = Space(layer, coverages.every_value(layer, family, selection.overrides))
+            yield from coverages.chosen(space, selection.coverage)
 
 
 def counts(plans: Sequence[Plan]) -> str:

@@ -52,7 +52,10 @@ def timeline(
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
+    coverage: options.Coverage = None,
+    full: options.Full = False,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
     expand: options.Expand = False,
     format: options.Format = "table",
     output: options.Output = None,
@@ -75,6 +78,7 @@ def timeline(
     cannot be used. 5: no release, or no cell, is selected.
     """
     from bnmatrix import __version__
+    from bnmatrix.cli.dry_run import ahead, check_ahead
     from bnmatrix.cli.measuring import code_of, means, measured
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.progress import note
@@ -84,12 +88,13 @@ def timeline(
     from bnmatrix.timeline import timeline as over_time
 
     check_format(format)
+    check_ahead(dry_run, format)
     if every not in EVERY:
         raise unknown("--every", every, EVERY)
     if from_cache and (no_cache or refresh):
         raise UsageError("--from-cache shows what is known", "leave --no-cache and --refresh out beside it")
     path = check_writable(output)
-    selection = select(layer, scenario, axis, cell, device)
+    selection = select(layer, scenario, axis, cell, device, coverage, full)
     no_given(selection)
     how = means(
         seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose, known=from_cache
@@ -98,7 +103,10 @@ def timeline(
     found = releases(framework, first, last, every == "minor", from_cache or offline, wishes)
     span = found[0].text if len(found) == 1 else f"{len(found)} releases, {found[0].text} to {found[-1].text}"
     note(f"{span}{', of those that are here' if offline and not from_cache else ''}", quiet)
-    matrix = measured([task.plan for task in tasks(found, selection, named=True)], how)
+    plans = [task.plan for task in tasks(found, selection, named=True)]
+    if dry_run:
+        return ahead(plans, how, format, path)
+    matrix = measured(plans, how)
     if from_cache:
         matrix = _known_of(matrix, quiet)
     write(over_time(matrix.targets, __version__), format, path, expand)

@@ -5,5 +5,6 @@
 
 from bnmatrix.judge.agreement import Settled, settle
 from bnmatrix.judge.facts_of import Judgement, judge
+from bnmatrix.judge.numbers import UNDECIDED, Reading
 
-__all__ = ["Judgement", "Settled", "judge", "settle"]
+__all__ = ["UNDECIDED", "Judgement", "Reading", "Settled", "judge", "settle"]

@@ -2,6 +2,10 @@
 
 An affine picture fits every layer that drops elements: y = a x + b where an element was kept, one and
 the same value d where it was dropped (dropout: b = d = 0; alpha dropout: Klambauer et al. 2017).
+
+Two applications whose mean is taken keep an element twice, once or never: y = d + k a (x - p), k being 1,
+1/2 or 0, and p what a dropped element is before the affine map (dropout: 0; alpha dropout: -lambda alpha of
+SELU).
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnmatrix.judge.closed_forms import Array
 from bnmatrix.judge.normalisation import Step, plain_gradient
@@ -20,13 +25,20 @@ SEEN_OFTEN = 0.05
 
 SIGMAS = 5.0
 
+DROPPED_TO = {"dropout": 0.0, "spatial_dropout": 0.0, "alpha_dropout": -1.7580993408473766}
+"""p, of the layers that drop."""
+
+NEAR = 0.05
+"""Elements so near to p, relative to the farthest, say nothing of k."""
+
 
 @dataclass(frozen=True)
 class Dropping:
-    """Which elements were kept, and what became of those. `doubtful`: dropped, or kept at that very value."""
+    """How much of each element was kept (1, 0; of a mean of two also 1/2), and what became of those.
+    `doubtful`: which cannot be told, kept and dropped coming to the same there."""
 
     kept: Array
-    doubtful: Array
+    doubtful: NDArray[np.bool_]
     scale: float
     offset: float
     error: float
@@ -35,10 +47,8 @@ class Dropping:
 def dropping(x: Array, y: Array, dtype: str) -> Dropping | None:
     """The affine picture of one output; None where it does not fit."""
     error = tolerance(dtype)
-    values, counts = np.unique(y, return_counts=True)
-    kept = np.ones(y.shape, dtype=bool)
-    if counts.size and counts.max() > SEEN_OFTEN * y.size and values.size > 1:
-        kept = y != values[counts.argmax()]
+    dropped = _seen_often(y)
+    kept = np.ones(y.shape, dtype=bool) if dropped is None else y != dropped
     if np.unique(x[kept]).size < 2:
         return None
     scale, offset = np.polyfit(x[kept], y[kept], 1)
@@ -48,21 +58,57 @@ def dropping(x: Array, y: Array, dtype: str) -> Dropping | None:
         return None
     doubtful = ~kept & (np.abs(y - scale * x - offset) <= error * size)
     # Narrow channels say little about a slope: its error is that of the widest.
-    return Dropping(kept, doubtful, float(scale), float(offset), error * size / float(np.abs(x[kept]).max()))
+    return Dropping(
+        kept.astype(float),
+        doubtful,
+        float(scale),
+        float(offset),
+        error * size / float(np.abs(x[kept]).max()),
+    )
 
 
-def facts(layer: str, step: Step, others: list[Step], dtype: str) -> dict[str, Reading]:
+def dropping_twice(layer: str, x: Array, y: Array, dtype: str) -> Dropping | None:
+    """The picture of the mean of two applications; None where it does not fit."""
+    dropped, point = _seen_often(y), DROPPED_TO[layer]
+    if dropped is None:
+        return None
+    error = tolerance(dtype)
+    distance = x - point
+    near = np.abs(distance) <= NEAR * np.abs(distance).max()
+    factors = np.divide(y - dropped, distance, out=np.zeros_like(y), where=~near)
+    if factors.max() <= 0:
+        return None
+    kept = np.round(2 * factors / factors.max()) / 2
+    wanted = kept * distance
+    scale = float((wanted * (y - dropped)).sum() / (wanted**2).sum())
+    size = float(np.abs(y).max() + abs(dropped))
+    if np.abs(y - dropped - scale * wanted)[~near].max() > error * size:
+        return None
+    return Dropping(kept, near, scale, dropped - scale * point, error * size / float(np.abs(wanted).max()))
+
+
+def _seen_often(y: Array) -> float | None:
+    """The value that dropped elements have; None where none is seen often."""
+    values, counts = np.unique(y, return_counts=True)
+    often = values.size > 1 and counts.max() > SEEN_OFTEN * y.size
+    return float(values[counts.argmax()]) if often else None
+
+
+def facts(layer: str, step: Step, others: list[Step], dtype: str, shared: bool) -> dict[str, Reading]:
     """`output_scale`, `dropped_unit`, `expected_output` and `input_gradient`.
 
     others: further steps of the same layer, for the expected value
+    shared: the output is the mean of two applications
     """
     if step.x.size == 0:
         return {}
     picture = dropping(step.x, step.y, dtype)
+    if picture is None and shared and layer in DROPPED_TO:
+        picture = dropping_twice(layer, step.x, step.y, dtype)
     found = {"input_gradient": _gradient(layer, step, picture, tolerance(dtype))}
     if picture is not None:
         found["output_scale"] = number(around(picture.scale, picture.error))
-        unit = _dropped_unit(picture.kept)
+        unit = _dropped_unit(picture)
         if unit is not None:
             found["dropped_unit"] = Reading(unit)
     if layer != "alpha_dropout":  # keeps mean and variance of standardised inputs only
@@ -70,15 +116,17 @@ def facts(layer: str, step: Step, others: list[Step], dtype: str) -> dict[str, R
     return found
 
 
-def _dropped_unit(kept: Array) -> str | None:
+def _dropped_unit(picture: Dropping) -> str | None:
     """Whether a channel of a sample is dropped whole; None where nothing was dropped or no positions are."""
-    if kept.ndim < 3 or kept.all():
+    kept, known = picture.kept, ~picture.doubtful
+    if kept.ndim < 3 or np.all(kept[known] == 1):
         return None
     positions = tuple(range(1, kept.ndim - 1))
     if np.prod([kept.shape[axis] for axis in positions]) < 2:
         return None
-    by_channel = np.all(kept == kept.any(axis=positions, keepdims=True))
-    return "channel" if by_channel else "element"
+    least = np.where(known, kept, 1.0).min(axis=positions)
+    most = np.where(known, kept, 0.0).max(axis=positions)
+    return "channel" if np.all(least >= most) else "element"
 
 
 def _expected(layer: str, steps: list[Step]) -> Reading:

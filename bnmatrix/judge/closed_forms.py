@@ -5,10 +5,11 @@ All of them are one formula over groups of elements that share a mean m and a va
     y = gamma t (x - m) + beta,   t = 1 / sqrt(v + epsilon)
 
 (Ioffe and Szegedy 2015; Ba et al. 2016; Wu and He 2018; Zhang and Sennrich 2019 with m = 0 and v the mean
-square). With g the gradient that arrives, h = gamma g, and z = t (x - m), the gradient to x is
+square). With g the gradient that arrives, h = gamma g, z = t (x - m), and w an element's weight in m and v
+(1 / N of N that count, 0 where a mask leaves it out), the gradient to x is
 
-    t (h - mean(h) - z mean(h z))      where m and v are statistics of x itself,
-    t h                                where they are constants.
+    t (h - w sum(h) - w z sum(h z))      where m and v are statistics of x itself,
+    t h                                  where they are constants.
 
 Instead of believing an epsilon, t is fitted in every group, and epsilon = 1/t^2 - v must then be the
 same number in all of them: a variance that is not v cannot pass.
@@ -42,6 +43,7 @@ class Statistics:
     variance: v, likewise
     over:     the axes of x that share one statistic
     own:      whether m and v are statistics of x itself
+    weights:  of each element in m and v, broadcastable to x
     centred:  whether m depends on x
     total:    v is a sum of squares, not a mean of them (unit normalisation)
     """
@@ -51,6 +53,7 @@ class Statistics:
     variance: Array
     over: tuple[int, ...]
     own: bool
+    weights: Array | float = 0.0
     centred: bool = True
     total: bool = False
 
@@ -66,8 +69,16 @@ class Fit:
 
 def batch(x: Array) -> Statistics:
     """Mean and biased variance of each channel over the batch."""
+    return _of_itself("batch", x, tuple(range(x.ndim - 1)))
+
+
+def unmasked_batch(x: Array, counted: NDArray[np.bool_]) -> Statistics:
+    """The same over those positions that count: `counted`, broadcastable to x, is true of one at least."""
     over = tuple(range(x.ndim - 1))
-    return _of_itself("batch", x, over)
+    weights = counted / counted.sum()
+    mean = (weights * x).sum(over, keepdims=True)
+    variance = (weights * (x - mean) ** 2).sum(over, keepdims=True)
+    return Statistics("unmasked_batch", mean, variance, over, own=True, weights=weights)
 
 
 def moving(x: Array, mean: Array, variance: Array) -> Statistics:
@@ -89,7 +100,9 @@ def sample(layer: str, x: Array) -> Statistics:
         return _of_itself("sample", x, last)
     squares = (x**2).sum(last, keepdims=True) if layer == "unit_norm" else (x**2).mean(last, keepdims=True)
     zero = np.zeros_like(squares)
-    return Statistics("sample", zero, squares, last, own=True, centred=False, total=layer == "unit_norm")
+    total = layer == "unit_norm"
+    weight = 1.0 if total else 1.0 / max(x.shape[-1], 1)
+    return Statistics("sample", zero, squares, last, own=True, weights=weight, centred=False, total=total)
 
 
 def grouped(array: Array) -> Array:
@@ -98,7 +111,8 @@ def grouped(array: Array) -> Array:
 
 
 def _of_itself(by: str, x: Array, over: tuple[int, ...]) -> Statistics:
-    return Statistics(by, x.mean(over, keepdims=True), x.var(over, keepdims=True), over, own=True)
+    mean, variance = x.mean(over, keepdims=True), x.var(over, keepdims=True)
+    return Statistics(by, mean, variance, over, own=True, weights=mean.size / max(x.size, 1))
 
 
 def explains(
@@ -150,7 +164,7 @@ def gradient(fit: Fit, x: Array, arriving: Array, gamma: Array, through: bool) -
     if not through:
         return fit.scale * h
     z = fit.scale * (x - statistics.mean)
-    along = (h * z).sum(over, keepdims=True) if statistics.total else (h * z).mean(over, keepdims=True)
-    centre = h.mean(over, keepdims=True) if statistics.centred else 0.0
-    found: Array = fit.scale * (h - centre - z * along)
+    along = (h * z).sum(over, keepdims=True)
+    centre = h.sum(over, keepdims=True) if statistics.centred else 0.0
+    found: Array = fit.scale * (h - statistics.weights * (centre + z * along))
     return found

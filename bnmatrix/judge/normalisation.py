@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnmatrix.judge import closed_forms
 from bnmatrix.judge.closed_forms import Array, Fit, Statistics
 from bnmatrix.judge.numbers import UNDECIDED, Reading, number
 from bnmatrix.judge.precision import tolerance, unit
+
+NARROWER = 8.0
+"""Statistics of a mask's positions lie near those of all. Where the tolerance of a dtype lets both pass, the
+one that passes with so much less of it is taken."""
+
+
+CLEARER = 2.0
+"""Of two gradients that the tolerance lets pass, the one that is nearer by this much is taken."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +29,14 @@ class Step:
     x, y:     input and output, of one shape
     arriving: d loss / d y
     gradient: d loss / d x, or None
+    counted:  which positions a mask lets count, broadcastable to x; None where there is no mask, or all do
     """
 
     x: Array
     y: Array
     arriving: Array
     gradient: Array | None
+    counted: NDArray[np.bool_] | None = None
 
 
 def fits(layer: str, step: Step, state: Mapping[str, Array], error: float) -> list[Fit]:
@@ -34,7 +45,8 @@ def fits(layer: str, step: Step, state: Mapping[str, Array], error: float) -> li
     if layer == "group_norm":
         x, y = closed_forms.grouped(x), closed_forms.grouped(y)
     gamma, beta = _affine(layer, state)
-    found = (closed_forms.explains(each, x, y, gamma, beta, error) for each in _candidates(layer, x, state))
+    candidates = _candidates(layer, x, state, step.counted)
+    found = (closed_forms.explains(each, x, y, gamma, beta, error) for each in candidates)
     return [fit for fit in found if fit is not None]
 
 
@@ -46,10 +58,14 @@ def _affine(layer: str, state: Mapping[str, Array]) -> tuple[Array, Array]:
     return gamma, beta
 
 
-def _candidates(layer: str, x: Array, state: Mapping[str, Array]) -> list[Statistics]:
+def _candidates(
+    layer: str, x: Array, state: Mapping[str, Array], counted: NDArray[np.bool_] | None
+) -> list[Statistics]:
     found = []
     if layer == "batch_norm":
         found.append(closed_forms.batch(x))
+        if counted is not None and counted.any():
+            found.append(closed_forms.unmasked_batch(x, counted))
     else:
         found.append(closed_forms.sample(layer, x))
     mean, variance = state.get("moving_mean"), state.get("moving_variance")
@@ -67,6 +83,8 @@ def facts(layer: str, step: Step, start: Mapping[str, Array], dtype: str) -> tup
         return {"normalised_by": UNDECIDED}, False
     error = tolerance(dtype)
     explained = fits(layer, step, start, error)
+    if len(explained) > 1 and step.counted is not None:
+        explained = fits(layer, step, start, error / NARROWER) or explained
     if len(explained) != 1:
         word = UNDECIDED if explained else Reading(_without_fit(step))
         return {"normalised_by": word, "input_gradient": plain_gradient(step.gradient)}, False
@@ -112,10 +130,18 @@ def _gradient(layer: str, step: Step, fit: Fit, gamma: Array, error: float) -> R
     # Differences of near numbers: the means that are subtracted lose as the forward's do.
     scale = np.abs(fit.scale * gamma * arriving)
     lost = error * (1.0 + float(np.max(np.abs(fit.scale * fit.statistics.mean), initial=0.0)) ** 2)
-    for through in ways:
-        expected = closed_forms.gradient(fit, x, arriving, gamma, through)
-        if np.all(np.abs(measured - expected) <= lost * _by_group(scale, fit)):
-            return Reading(words[through])
+    allowed = np.maximum(lost * _by_group(scale, fit), np.finfo(float).tiny)
+    missed = {
+        through: float(
+            (np.abs(measured - closed_forms.gradient(fit, x, arriving, gamma, through)) / allowed).max()
+        )
+        for through in ways
+    }
+    nearest = min(ways, key=lambda through: missed[through])
+    if missed[nearest] <= 1.0:
+        rivals = [missed[through] for through in ways if through != nearest]
+        clear = all(CLEARER * missed[nearest] < each for each in rivals)
+        return Reading(words[nearest]) if clear else UNDECIDED
     return UNDECIDED if lost > unit("bfloat16") * 40 else Reading("other")
 
 

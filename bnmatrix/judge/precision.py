@@ -12,10 +12,15 @@ UPDATE_SLACK = 4.0  # a moving average is three operations
 
 _UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
+HALVES = ("float16", "bfloat16")
+
 ZERO_GRADIENT = 64.0 * 2.0**-23
 """How large a gradient that is zero by nature may come out, relative to the layer's largest: some terms
 that cancel, in float32 (parts of float64 are computed in it, too). In the half precisions such noise
 cannot be told from true updates, which are as small."""
+
+GRADIENT_NOISE = 4.0
+"""The same in units of a half precision, of gradients themselves."""
 
 
 def unit(dtype: str) -> float:

@@ -11,13 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnmatrix.judge.numbers import UNDECIDED, Interval, Reading, around, meet, number
-from bnmatrix.judge.precision import ZERO_GRADIENT, update_tolerance
+from bnmatrix.judge.precision import GRADIENT_NOISE, HALVES, ZERO_GRADIENT, unit, update_tolerance
 
 Array: TypeAlias = NDArray[np.float64]
 State: TypeAlias = Mapping[str, Array]
 
 ESTIMATOR_MARGIN = 0.01
 """Estimators lie 20 % apart at 6 values a channel; one is recognised within 1 %."""
+
+HALF_A_STEP = 0.5
+"""An optimizer that divides by the gradient's size moves each slot as far as the others, or by noise."""
+
+SMALLEST_STEP = 8.0
+"""Units of a slot's largest number that a gradient is to have: optimizers step by an eighth of it."""
 
 CANCELLED = 25
 """What 1 - momentum loses of its precision: with momentum 0.99 a hundred units, beside an error of 4."""
@@ -35,9 +41,32 @@ def moved(before: State, after: State, slot: str, rounding: float = 0.0) -> Read
 
 
 def slot_facts(
+    steps: Sequence[tuple[State, State]],
+    slots: Sequence[str],
+    trained: Container[str],
+    doubtful: Container[str] = (),
+    lost: Container[str] = (),
+) -> dict[str, Reading]:
+    """For every slot whether one of the `steps`, (before, after), moved it.
+
+    trained:  the slots that the gradient step may go over
+    doubtful: those of them that may have moved by noise alone (`driven_by_noise`): not decided
+    lost:     those whose step may vanish (`lost_in_rounding`): that they did not move is not decided
+    """
+    found: dict[str, Reading] = {}
+    made = [_slots_moved(before, after, slots, trained) for before, after in steps]
+    for slot in slots:
+        readings = [each[slot] for each in made]
+        found[slot] = next((each for each in readings if each.value == "updated"), readings[-1])
+        if slot in {"updated": doubtful, "unchanged": lost}.get(str(found[slot].value), ()):
+            found[slot] = UNDECIDED
+    return found
+
+
+def _slots_moved(
     before: State, after: State, slots: Iterable[str], trained: Container[str]
 ) -> dict[str, Reading]:
-    """`moved` for every slot; `trained` are those that the gradient step may go over.
+    """`moved` for every slot in one step.
 
     A gradient that is zero by nature (of the bias of attention's keys) comes out as rounding noise: in the
     trained slots a change that is small beside the step's largest is that noise. Elsewhere every bit counts.
@@ -46,6 +75,43 @@ def slot_facts(
     largest = max((float(each[np.isfinite(each)].max(initial=0.0)) for each in changes), default=0.0)
     noise = ZERO_GRADIENT * largest
     return {slot: moved(before, after, slot, noise if slot in trained else 0.0) for slot in slots}
+
+
+def driven_by_noise(
+    before: State, after: State, trained: Iterable[str], gradients: State, dtype: str
+) -> set[str]:
+    """The slots that an optimizer which divides by the gradient's own size (Adam, RMSprop) moved by noise.
+
+    A gradient that is zero by nature becomes a step of full size there, or none where it happens to be
+    exactly zero. Where no gradients were seen, a first step below the size of the others' shows it: the
+    epsilon that is added to the divisor is as large as the noise.
+    """
+    if not gradients and dtype in HALVES:
+        return set()  # there the epsilon itself is rounded
+    if gradients:
+        sizes = {slot: _largest(each) for slot, each in gradients.items()}
+        noise = max(ZERO_GRADIENT, GRADIENT_NOISE * unit(dtype)) * max(sizes.values())
+    else:
+        sizes = {slot: _largest(after[slot] - before[slot]) for slot in trained if slot in after}
+        noise = HALF_A_STEP * max(sizes.values(), default=0.0)
+    return {slot for slot, size in sizes.items() if 0 < size <= noise}
+
+
+def lost_in_rounding(before: State, gradients: State, dtypes: Mapping[str, str]) -> set[str]:
+    """The slots whose gradient is so small that an optimizer's step may vanish in their half precision.
+
+    dtypes: {slot: dtype it is stored in}
+    """
+    return {
+        slot
+        for slot, gradient in gradients.items()
+        if dtypes.get(slot) in HALVES
+        and 0 < _largest(gradient) <= SMALLEST_STEP * unit(dtypes[slot]) * _largest(before[slot])
+    }
+
+
+def _largest(array: Array) -> float:
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
 
 
 def share(before: State, after: State, batch_mean: Array, error: float) -> Interval | None:
@@ -69,6 +135,29 @@ def share(before: State, after: State, batch_mean: Array, error: float) -> Inter
     return meet([around(r, e) for r, e in zip(shares, rounding, strict=True)])
 
 
+def share_of_any(before: State, after: State, batches: Sequence[Moments], error: float) -> Interval | None:
+    """The share of the mean of whichever of `batches` the moving mean took in; of several that may be, what
+    they allow together."""
+    shares = [share(before, after, batch.mean, error) for batch in batches]
+    fitting = [each for each in shares if each is not None and each[0] <= each[1]]
+    if not fitting:
+        return shares[0]
+    return min(low for low, _ in fitting), max(high for _, high in fitting)
+
+
+def estimator_of_any(before: State, after: State, batches: Sequence[Moments], error: float) -> Reading:
+    """`variance_estimator` by that of `batches` whose mean the moving mean took in."""
+    found = []
+    for batch in batches:
+        rate = share(before, after, batch.mean, error)
+        if rate is not None and rate[0] <= rate[1]:
+            found.append(variance_estimator(before, after, rate, batch, error))
+    named = [each for each in found if each.value not in ("other", "undecided")]
+    if len(named) == 1:
+        return named[0]
+    return Reading("other") if found and all(each.value == "other" for each in found) else UNDECIDED
+
+
 def variance_estimator(before: State, after: State, rate: Interval, batch: Moments, error: float) -> Reading:
     """Which estimator of the batch's variance the moving variance took in, at the `rate` of the mean.
 
@@ -89,38 +178,48 @@ def variance_estimator(before: State, after: State, rate: Interval, batch: Momen
     bessel = batch.count / (batch.count - 1)
     for name, factor in (("biased", 1.0), ("unbiased", bessel), ("unbiased_twice", bessel**2)):
         if np.all(np.abs(ratio / factor - 1) <= ESTIMATOR_MARGIN + doubt[clear]):
-            return Reading(name)
+            return Reading(batch.of + name)
     return Reading("other")
 
 
 def updates_per_step(states: Mapping[str, State], step: Interval | None, single: Interval | None) -> Reading:
     """How often the statistics moved in one step.
 
-    From the counter where there is one; else log(1 - share) / log(1 - rate), `step` being the share of the
-    step and `single` that of one direct call in training mode.
+    From the counter where there is one; 1 where one direct call in training mode leaves the same behind; else
+    log(1 - share) / log(1 - rate), `step` being the share of the step and `single` that of the direct call.
     """
     start, after = states["start"], states["first"]
     if "num_batches_tracked" in start and "num_batches_tracked" in after:
         return Reading(int(np.sum(after["num_batches_tracked"] - start["num_batches_tracked"])))
     if step is None:
         return Reading(0)
+    if step[1] < 1 and _same_statistics(after, states.get("reference", {})):
+        return Reading(1)
     if single is None or not (0 < single[0] <= single[1] < 1) or not (0 < step[0] <= step[1] < 1):
         return UNDECIDED
     low = math.log1p(-step[0]) / math.log1p(-single[1])
     high = math.log1p(-step[1]) / math.log1p(-single[0])
-    nearest = round((low + high) / 2)
-    if low <= nearest <= high:
-        return Reading(nearest)
-    return number((low, high))
+    possible = range(math.ceil(low), math.floor(high) + 1)
+    if len(possible) > 1:
+        return UNDECIDED
+    return Reading(possible[0]) if possible else number((low, high))
+
+
+def _same_statistics(one: State, other: State) -> bool:
+    """Whether two states have the same moving statistics, to the last bit."""
+    slots = ("moving_mean", "moving_variance")
+    return all(slot in one and slot in other and np.array_equal(one[slot], other[slot]) for slot in slots)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """A batch's statistics, one a channel: mean, biased variance, and how many values each is of."""
+    """A batch's statistics, one a channel: mean, biased variance, how many values each is of, and what the
+    words for them begin with."""
 
     mean: Array
     variance: Array
     count: int
+    of: str = ""
 
 
 def moments(x: Array, by_sample: bool) -> Moments:
@@ -132,36 +231,48 @@ def moments(x: Array, by_sample: bool) -> Moments:
     return Moments(mean, variance, int(np.prod([x.shape[axis] for axis in over])))
 
 
-def statistics_facts(
-    states: Mapping[str, State], first: Moments, second: Moments, precisions: Sequence[str], stored: str
-) -> dict[str, Reading]:
-    """Facts of the moving statistics after one and after two updates.
+def unmasked_moments(x: Array, counted: NDArray[np.bool_]) -> Moments:
+    """Those of the positions of `x` that count."""
+    chosen = x[np.broadcast_to(counted, (*x.shape[:-1], 1))[..., 0]]
+    return Moments(chosen.mean(0), chosen.var(0), len(chosen), of="unmasked_")
 
-    first, second: of the batches
+
+def statistics_facts(
+    states: Mapping[str, State],
+    first: Sequence[Moments],
+    second: Sequence[Moments],
+    precisions: Sequence[str],
+    stored: str,
+    calls: int = 1,
+) -> dict[str, Reading]:
+    """Facts of the moving statistics after one and after two steps.
+
+    first, second: of the batches; several where a mask leaves some positions out
     precisions:    dtypes of the computation, finest first;  stored: of the slots (statistics are often kept,
                    and computed, in a finer one)
+    calls:         how often a step may call the layer: each rounds
     """
     for dtype in (stored, *precisions):
-        found = _updates(states, first, second, update_tolerance(dtype, stored))
+        found = _updates(states, first, second, calls * update_tolerance(dtype, stored))
         if not {"undecided", "other"} & {reading.value for reading in found.values()}:
             break
     return found
 
 
 def _updates(
-    states: Mapping[str, State], first: Moments, second: Moments, error: float
+    states: Mapping[str, State], first: Sequence[Moments], second: Sequence[Moments], error: float
 ) -> dict[str, Reading]:
     start, after = states["start"], states["first"]
     found: dict[str, Reading] = {}
-    rate = share(start, after, first.mean, error)
+    rate = share_of_any(start, after, first, error)
     if rate is not None:
         found["update_rate"] = _rate(rate)
         if "moving_variance" in start:
-            found["variance_estimator"] = variance_estimator(start, after, rate, first, error)
+            found["variance_estimator"] = estimator_of_any(start, after, first, error)
     if "second" in states and rate is not None:
-        following = share(after, states["second"], second.mean, error)
+        following = share_of_any(after, states["second"], second, error)
         found["next_update_rate"] = Reading(0.0, (0.0, 0.0)) if following is None else _rate(following)
-    single = share(start, states["reference"], first.mean, error) if "reference" in states else None
+    single = share_of_any(start, states["reference"], first, error) if "reference" in states else None
     found["updates_per_step"] = updates_per_step(states, rate, single)
     return found
 

@@ -1,6 +1,7 @@
 """The experiment, written once for every framework: one layer, two steps, everything recorded.
 
-1. Build the layer; put known, distinct, non-trivial values into every slot.
+1. Build the layer; put known, distinct, non-trivial values into every slot. Where the layer is to be frozen
+   or thawed after a step, make that step, and put the same values in again.
 2. One step on a first batch: state before, after the forward, after the gradient step.
 3. The output in inference mode before and after that step.
 4. A second step, on another batch: does the second update take in as much as the first did.
@@ -23,6 +24,7 @@ Record = Dict[str, Any]
 Given = Dict[str, Any]
 
 RATE = 1.0  # of the gradient step by hand: large, so that it shows in the coarsest dtype
+AFTER_A_STEP = ("after_first_step", "recompiled")  # values of the axis `freeze`
 UNWRITTEN = ("seed_state",)  # writing a random state back would repeat the draw
 
 
@@ -58,6 +60,8 @@ def observe(adapter: Adapter, cell: Cell, seed: int, given: Optional[Given] = No
             if bench is not None and record["stage"] == "first step":
                 # Even a forward that raises may have changed state.
                 _try(record, "state after the exception", lambda: record["states"].update(first=bench.read()))
+            if bench is not None and "slots" in record and "flags" not in record:
+                describe(bench, record)
         finally:
             if bench is not None:
                 bench.close()
@@ -73,6 +77,14 @@ def _experiment(bench: Bench, cell: Cell, seed: int, given: Given, record: Recor
     bench.write(known_values(bench.read(), seed, given.get("state", {})))
     states["start"] = bench.read()
 
+    if cell["freeze"] in AFTER_A_STEP:
+        record["stage"] = "step before the freeze"
+        bench.step(sample["second"], sample["second_weights"])
+        record["stage"] = "freeze after the step"
+        bench.turn()
+        record["slots"] = bench.slots()  # with the flags that are now theirs
+        restore(bench, states["start"])
+
     _try(record, "inference before", lambda: inference.update(before=bench.infer(sample["inference"])))
     restore(bench, states["start"])  # some layers change state even there
 
@@ -80,9 +92,7 @@ def _experiment(bench: Bench, cell: Cell, seed: int, given: Given, record: Recor
     passes["first"] = recorded(bench.step(sample["first"], sample["first_weights"]))
     states["first"] = bench.read()
     record["stage"] = "after the step"
-    record["counts"] = bench.counts()
-    record["weight_order"] = bench.weight_order()
-    record["flags"] = bench.flags()
+    describe(bench, record)
 
     _try(record, "inference after", lambda: inference.update(after=bench.infer(sample["inference"])))
     restore(bench, states["first"])
@@ -108,6 +118,13 @@ def _experiment(bench: Bench, cell: Cell, seed: int, given: Given, record: Recor
     restore(bench, states["start"])
     _try(record, "reference", reference)
     record["stage"] = "done"
+
+
+def describe(bench: Bench, record: Record) -> None:
+    """Record what the framework states of the layer and of what encloses it."""
+    _try(record, "counts", lambda: record.update(counts=bench.counts()))
+    _try(record, "weight_order", lambda: record.update(weight_order=bench.weight_order()))
+    _try(record, "flags", lambda: record.update(flags=bench.flags()))
 
 
 def _try(record: Record, what: str, measure: Callable[[], object]) -> None:
@@ -144,6 +161,8 @@ def sample_of(cell: Cell, seed: int, given: Given) -> Arrays:
             layer, sample[which].shape, given.get("options", {}).get("units", inputs.UNITS)
         )
         sample[which + "_weights"] = inputs.loss_weights(output, seed, which)
+    if cell["mask"] != "none":
+        sample["mask"] = inputs.mask(sample["first"].shape, cell["mask"])
     return sample
 
 
@@ -170,11 +189,13 @@ def first_line(message: object) -> str:
     """
     plain = re.sub("\x1b\\[[0-9]*m", "", str(message))  # Keras 3 prints in bold
     lines = [line.strip() for line in plain.splitlines() if line.strip()] or [""]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling "):
+        lines.pop(0)
     if lines[0] in ("in user code:", "in converted code:"):  # TensorFlow 2.0 and 2.1 say converted
         named = type(message).__name__ + ": "
         while len(lines) > 1 and not lines[0].startswith(named):
             lines.pop(0)
         lines[0] = lines[0].replace(named, "", 1)
-    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling "):
-        lines.pop(0)
+        if len(lines) > 1 and lines[0].startswith("Exception encountered when calling "):
+            lines.pop(0)
     return lines[0][:300]

@@ -67,6 +67,22 @@ def input_shape(layer: str, rank: int, batch: str) -> Shape:
     return (*_SHAPES[batch][rank], WIDE if LAYERS[layer]["family"] == "dropout" else CHANNELS)
 
 
+def mask(shape: Shape, kind: str) -> np.ndarray:
+    """Which positions of an input of `shape` count, as booleans.
+
+    padded:    one a position, the last of every sample but the first left out
+    broadcast: one a sample, of shape (samples, 1, ...), the last left out
+    """
+    if kind == "broadcast":
+        found = np.ones((*shape[:1], *(1,) * (len(shape) - 2)), dtype=bool)
+        found[-1:] = False
+        return found
+    found = np.ones(shape[:-1], dtype=bool)
+    if found.size:
+        found.reshape(len(found), -1)[1:, -1] = False
+    return found
+
+
 def output_shape(layer: str, shape: Shape, units: int = UNITS) -> Shape:
     """The shape of what the layer makes of an input of `shape`; recurrent layers give their last step."""
     if layer in ("dense", "conv", "spectral_norm", "weight_norm"):

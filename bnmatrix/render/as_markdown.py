@@ -68,7 +68,7 @@ def _layer(target: TargetMatrix, layer: str, folded: Folded) -> Iterable[str]:
         yield f"- {who} {decides} {'; '.join(parts)}"
     rows = []
     for block in folded.blocks:
-        where = wording.or_else(wording.context(when) for when in block.where)
+        where = wording.or_else(map(wording.context, block.where, block.but))
         for row in block.rows:
             if isinstance(row.shows, NotOk):
                 shown = [_not_ok(row.shows), *[""] * (len(folded.columns) - 1)]
@@ -151,10 +151,10 @@ def _diff(diff: Diff) -> Iterable[str]:
 def _changes(conditions: Sequence[Condition]) -> list[list[str]]:
     """The rows of a table of `CHANGES`."""
     rows = []
-    for alike in wording.by_cells(conditions):
-        where = wording.condition(alike[0].when) or "wherever it was compared"
+    for alike in wording.by_place(conditions):
+        where = wording.condition(alike[0].when, alike[0].but) or "wherever it was compared"
         rows += [
-            [_plain(where), facts, _entry(old), _entry(new), str(len(alike[0].ids))]
+            [_plain(where), facts, _entry(old), _entry(new), str(len(wording.ids(alike)))]
             for facts, old, new in wording.by_change(alike)
         ]
     return rows

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 
 from bnmatrix.axes import AXES, default_of
-from bnmatrix.conditions import When, boxes
+from bnmatrix.conditions import Table, When
 from bnmatrix.matrix import CellResult, Value
 
 ROW_AXES = ("training", "trainable")
@@ -90,16 +92,23 @@ def varied(cells: Sequence[CellResult]) -> list[str]:
     """The axes, besides those of the rows, that vary from cell to cell and do not follow from others."""
     found = []
     for axis in AXES:
-        if axis in ("layer", *ROW_AXES) or len({cell.axes[axis] for cell in cells}) < 2:
+        if axis in ("layer", *ROW_AXES):
             continue
-        if any(cell.axes[axis] != default_of(axis, cell.axes) for cell in cells):
+        first = cells[0].axes[axis]
+        if any(cell.axes[axis] != first for cell in cells) and any(
+            cell.axes[axis] != default_of(axis, cell.axes) for cell in cells
+        ):
             found.append(axis)
     return found
 
 
-def beneath(cells: Sequence[CellResult], columns: set[str]) -> tuple[list[Beneath], list[str]]:
-    """The facts told in words, and those that would take too many."""
+def beneath(
+    cells: Sequence[CellResult], columns: set[str], axes: Sequence[str]
+) -> tuple[list[Beneath], list[str]]:
+    """The facts told in words, and those that would take too many. `axes`: those that are `varied`."""
     told, untold = [], []
+    axes = [*ROW_AXES, *axes]
+    table: Table[str] | None = None
     for fact in BENEATH:
         having = [
             cell for cell in cells if cell.outcome == "ok" and fact in cell.facts and fact not in columns
@@ -116,10 +125,18 @@ def beneath(cells: Sequence[CellResult], columns: set[str]) -> tuple[list[Beneat
             1,
         }:  # once where they move at all: the columns say so
             continue
-        axes = [*ROW_AXES, *varied(cells)]
-        universe = {cell.id: {axis: cell.axes[axis] for axis in axes} for cell in having}
+        if len(values) > MOST_CONDITIONS:
+            untold.append(fact)
+            continue
+        if table is None:
+            ran = [cell for cell in cells if cell.outcome == "ok"]
+            table = Table({cell.id: {axis: cell.axes[axis] for axis in axes} for cell in ran})
+        among = [cell.id for cell in having]
         conditions = [
-            (value, [when for when, _ in boxes(universe, [c.id for c in having if c.facts[fact] == value])])
+            (
+                value,
+                [when for when, _ in table.boxes([c.id for c in having if c.facts[fact] == value], among)],
+            )
             for value in values
         ]
         leader = follows(cells, fact) if len(set(values) - {"none"}) > 1 else None
@@ -149,17 +166,23 @@ def _only_in(having: Sequence[CellResult], cells: Sequence[CellResult]) -> tuple
 
 
 def depending(
-    cells: Sequence[CellResult], axis: str, values: Sequence[str], facts: Sequence[str]
+    cells: Sequence[CellResult],
+    axis: str,
+    values: Sequence[str],
+    facts: Sequence[str],
+    axes: Sequence[str],
 ) -> list[str]:
-    """Those of `facts` that differ between cells of these `values` of `axis`, all else being equal."""
-    others = [other for other in (*ROW_AXES, *varied(cells)) if other != axis]
-    first: dict[tuple[str, ...], Value] = {}
+    """Those of `facts` that differ between cells of these `values` of `axis`, all else being equal.
+
+    axes: those that are `varied`
+    """
+    others = itemgetter(*(other for other in (*ROW_AXES, *axes) if other != axis))
+    first: dict[Any, dict[str, Value]] = {}
     found = set()
     for cell in cells:
         if cell.axes[axis] in values and cell.outcome == "ok":
+            seen = first.setdefault(others(cell.axes), {})
             for fact in facts:
-                if fact in cell.facts:
-                    key = (fact, *(cell.axes[other] for other in others))
-                    if first.setdefault(key, cell.facts[fact]) != cell.facts[fact]:
-                        found.add(fact)
+                if fact in cell.facts and seen.setdefault(fact, cell.facts[fact]) != cell.facts[fact]:
+                    found.add(fact)
     return [fact for fact in facts if fact in found]

@@ -30,6 +30,13 @@ HEADINGS = {
     "descriptive": "also",
 }
 
+MOST_PLACES = {"semantic": 12, "numeric": 6, "descriptive": 0}
+"""Places shown unless the page is expanded: the widest."""
+
+MOST_LAWS = 8
+MOST_REASONS = 8
+"""Likewise."""
+
 
 def page(diff: Diff, expand: bool = False) -> View:
     """The page of a difference; `expand` lists every cell."""
@@ -39,7 +46,7 @@ def page(diff: Diff, expand: bool = False) -> View:
             header(diff, sheet),
             conventions(diff, sheet),
             changes(diff, sheet, expand),
-            laws(diff, sheet),
+            laws(diff, sheet, expand),
             not_comparable(diff, sheet, expand),
             unstable(diff, sheet, expand),
         ]
@@ -97,33 +104,52 @@ def conventions(diff: Diff, sheet: Sheet) -> list[Text]:
 
 
 def changes(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
-    """What changed, by the cells in which it did: the weightiest first, descriptions in a line."""
-    lines: list[Text] = []
+    """What changed, by where it did: the weightiest first, descriptions in a line.
+
+    What is a matter of degree stands with the weightier changes of the same place.
+    """
     beyond = diff.conditions if expand else wording.beyond_conventions(diff)
+    in_full = [one for one in beyond if not wording.one_sided(one) and (expand or not _is_aside(one))]
+    apart = [one for one in beyond if wording.one_sided(one)]
+    groups = wording.by_place(in_full)
+    parts: dict[str, list[list[Text]]] = {name: [] for name in HEADINGS}
+    for severity, most in MOST_PLACES.items():
+        own = [group for group in groups if group[0].severity == severity]
+        shown = own if expand else own[:most]
+        for group in shown:
+            parts[severity].append(change(group, sheet, expand))
+        if rest := own[len(shown) :]:
+            parts[severity].append(indented(Text(_more(rest)), sheet.width, INDENT, INDENT))
+    for only in wording.only_one_has(diff, apart):
+        parts["semantic"].append(indented(Text(only), sheet.width, INDENT, INDENT))
+    for group in wording.by_place(apart if expand else []):
+        parts["semantic"].append(change(group, sheet, expand))
+    if aside := [one for one in beyond if _is_aside(one) and not expand and not wording.one_sided(one)]:
+        parts["descriptive"].append(indented(Text(wording.counted(aside)), sheet.width, INDENT))
+    lines: list[Text] = []
     for severity, name in HEADINGS.items():
-        own = [condition for condition in beyond if condition.severity == severity]
-        if not own:
-            continue
-        lines += [*([Text()] if lines else []), *heading(name, "", sheet)]
-        if severity == "descriptive" and not expand:
-            lines += indented(Text(wording.counted(own)), sheet.width, INDENT)
-            continue
-        both_have = [condition for condition in own if not wording.one_sided(condition)]
-        for conditions in wording.by_cells(both_have):
-            lines += change(conditions, sheet, expand)
-        apart = [condition for condition in own if wording.one_sided(condition)]
-        for only in wording.only_one_has(diff, apart):
-            lines += indented(Text(only), sheet.width, INDENT, INDENT)
-        for conditions in wording.by_cells(apart if expand else []):
-            lines += change(conditions, sheet, expand)
+        if parts[severity]:
+            lines += [*([Text()] if lines else []), *heading(name, "", sheet)]
+            lines += [line for part in parts[severity] for line in part]
     return lines
+
+
+def _is_aside(condition: Condition) -> bool:
+    return condition.severity == "descriptive"
+
+
+def _more(groups: Sequence[Sequence[Condition]]) -> str:
+    """What is left out: `and 12 more places, 40 cells: --expand`"""
+    count = len(wording.ids(one for group in groups for one in group))
+    places = "1 more place" if len(groups) == 1 else f"{len(groups)} more places"
+    return f"and {places}, {wording.cells(count)}: --expand"
 
 
 def change(conditions: Sequence[Condition], sheet: Sheet, with_ids: bool, indent: int = INDENT) -> list[Text]:
     """Where, in how many cells, and what: the facts that changed there, old beside new."""
-    first = conditions[0]
-    place = wording.condition(first.when) or "wherever it was compared"
-    title = Text(place, STYLES["head"]).append(f"  {wording.cells(len(first.ids))}", "not bold dim")
+    ids = wording.ids(conditions)
+    place = wording.condition(conditions[0].when, conditions[0].but) or "wherever it was compared"
+    title = Text(place, STYLES["head"]).append(f"  {wording.cells(len(ids))}", "not bold dim")
     lines = indented(title, sheet.width, indent, INDENT)
     rows = [
         (facts, entry(old, sheet.signs), entry(new, sheet.signs))
@@ -131,7 +157,7 @@ def change(conditions: Sequence[Condition], sheet: Sheet, with_ids: bool, indent
     ]
     lines += _old_beside_new(rows, sheet, indent + INDENT)
     if with_ids:
-        for identity in first.ids:
+        for identity in ids:
             lines += indented(Text(f"in {identity}", STYLES["dim"]), sheet.width, indent + 2 * INDENT, INDENT)
     return lines
 
@@ -152,7 +178,7 @@ def _old_beside_new(rows: Sequence[tuple[str, Text, Text]], sheet: Sheet, indent
     return lines
 
 
-def laws(diff: Diff, sheet: Sheet) -> list[Text]:
+def laws(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
     """The laws of both sides: old beside new where they differ, once where they agree."""
     lines: list[Text] = []
     names = {"old": f"old {diff.old.target}", "new": f"new {diff.new.target}"}
@@ -165,13 +191,17 @@ def laws(diff: Diff, sheet: Sheet) -> list[Text]:
         differing = [entry for entry in found if not wording.agree(entry[1])]
         if found:
             lines += [*([Text()] if lines else []), *heading("laws", layer, sheet)]
-            lines += laws_of_sides(differing, sheet)
-        same = [
-            (subject, [("both", law) for name, law in laws if name == laws[0][0]])
-            for subject, laws in found
-            if wording.agree(laws)
-        ]
-        lines += laws_of_sides(same, sheet)
+            same = [
+                (subject, [("both", law) for name, law in laws if name == laws[0][0]])
+                for subject, laws in found
+                if wording.agree(laws)
+            ]
+        every = [*differing, *same]
+        shown = every if expand else [entry for entry in every if len(entry[1]) <= MOST_LAWS]
+        lines += laws_of_sides(shown, sheet)
+        if untold := [subject for subject, laws in every if (subject, laws) not in shown]:
+            text = f"too many for a page: {', '.join(untold)}; --expand tells them"
+            lines += indented(Text(text), sheet.width, INDENT, INDENT)
     return lines
 
 
@@ -180,11 +210,16 @@ def not_comparable(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
     if not diff.not_comparable:
         return []
     lines = heading("not comparable", wording.cells(len(diff.not_comparable)), sheet)
-    for reason, ids in wording.reasons(diff):
+    found = wording.reasons(diff)
+    shown = found if expand else found[:MOST_REASONS]
+    for reason, ids in shown:
         lines += indented(Text(f"{len(ids):>3}  {reason}"), sheet.width, INDENT, 5)
         if expand:
             for identity in ids:
                 lines += indented(Text(identity, STYLES["dim"]), sheet.width, INDENT + 5, INDENT)
+    if rest := found[len(shown) :]:
+        text = f"{sum(len(ids) for _, ids in rest):>3}  for {len(rest)} other reasons: --expand"
+        lines += indented(Text(text), sheet.width, INDENT, 5)
     return lines
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnmatrix.axes import AXES, default_of
-from bnmatrix.conditions import When, boxes
+from bnmatrix.conditions import Table, When
 from bnmatrix.facts import FACTS, SLOT_VALUES
 from bnmatrix.matrix import CellResult, Value
 from bnmatrix.render.beneath import (
@@ -36,6 +36,9 @@ MISSING = ""
 """The entry of a fact that a cell does not have."""
 
 SAYS_NOTHING = ("undecided", "unstable")
+MANY_VALUES = 5
+"""So many values of an axis are told by those that are left out, if these are fewer."""
+
 Entry = Value
 Profile = tuple[Entry, ...]
 """What a row shows: one entry a fact; or, for a cell that is not ok, its outcome and why."""
@@ -60,10 +63,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Block:
-    """Contexts that behave alike: where they are (any of these conditions), and their rows."""
+    """Contexts that behave alike: where they are (any of these conditions), and their rows.
+
+    cells: how many there are
+    but:   of each condition {axis: values} that it leaves out, where it names most of them
+    """
 
     where: list[When]
     rows: list[Row]
+    cells: int
+    but: list[When]
 
     @property
     def only(self) -> NotOk | None:
@@ -127,11 +136,16 @@ def fold(cells: Sequence[CellResult], with_followers: bool = False) -> Folded:
     alike: dict[frozenset[object], list[tuple[str, ...]]] = {}
     for key, rows in contexts.items():
         alike.setdefault(frozenset(rows.items()), []).append(key)
-    blocks = [
-        Block([when for when, _ in boxes(universe, keys)], list(merge(contexts[keys[0]])))
-        for keys in alike.values()
-    ]
-    told, untold = beneath(cells, {fact for column in columns for fact in column})
+    places = Table(universe)
+    blocks = []
+    for keys in alike.values():
+        where, rows = [when for when, _ in places.boxes(keys)], contexts[keys[0]]
+        but = [
+            {axis: left for axis, left in places.left_out(when).items() if len(when[axis]) >= MANY_VALUES}
+            for when in where
+        ]
+        blocks.append(Block(where, list(merge(rows)), len(keys) * len(rows), but))
+    told, untold = beneath(cells, {fact for column in columns for fact in column}, axes)
     in_words = [*(fact.fact for fact in told), *untold]
     return Folded(
         layer=cells[0].axes["layer"],
@@ -147,7 +161,7 @@ def fold(cells: Sequence[CellResult], with_followers: bool = False) -> Folded:
             and all(cell.axes[axis] == value for cell in cells)
         },
         alike=[
-            Alike(axis, tuple(values), tuple(depending(cells, axis, values, in_words)))
+            Alike(axis, tuple(values), tuple(depending(cells, axis, values, in_words, axes)))
             for axis in axes
             for values in values_alike(axis, universe, list(alike.values()))
         ],
@@ -227,12 +241,11 @@ def values_alike(
 ) -> list[list[str]]:
     """The values of `axis` that make no difference to the table, grouped: swapping them changes no block."""
     label = {key: index for index, keys in enumerate(classes) for key in keys}
+    number = list(next(iter(universe.values()))).index(axis)
+    columns: dict[str, set[tuple[tuple[str, ...], int]]] = {}
+    for key in universe:
+        columns.setdefault(key[number], set()).add((key[:number] + key[number + 1 :], label[key]))
     seen: dict[frozenset[tuple[tuple[str, ...], int]], list[str]] = {}
-    for value in dict.fromkeys(axes[axis] for axes in universe.values()):
-        column = frozenset(
-            (tuple(part for name, part in axes.items() if name != axis), label[key])
-            for key, axes in universe.items()
-            if axes[axis] == value
-        )
-        seen.setdefault(column, []).append(value)
+    for value, column in columns.items():
+        seen.setdefault(frozenset(column), []).append(value)
     return [values for values in seen.values() if len(values) > 1]

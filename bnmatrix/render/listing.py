@@ -61,20 +61,38 @@ def frameworks() -> list[Entry]:
                     "installed": not missing,
                     "missing": missing,
                     "install": install,
-                    "executions": list(family.executions),
+                    "executions": list(family.values["execution"]),
                 }
             )
     return found
 
 
 def axes() -> list[Entry]:
-    """Every axis: its values, with what they mean, and its default."""
-    from bnmatrix.axes import AXES
+    """Every axis: its values, with what they mean, its default, and what not every framework has.
 
-    return [
-        {"name": axis.name, "meaning": axis.meaning, "default": axis.default, "values": dict(axis.values)}
-        for axis in AXES.values()
-    ]
+    `only` holds {value: frameworks} of the values that some lack.
+    """
+    from bnmatrix.axes import AXES
+    from bnmatrix.target import FAMILIES
+
+    found = []
+    for axis in AXES.values():
+        having = {
+            value: [
+                name for name, family in FAMILIES.items() if value in family.values.get(axis.name, (value,))
+            ]
+            for value in axis.values
+        }
+        found.append(
+            {
+                "name": axis.name,
+                "meaning": axis.meaning,
+                "default": axis.default,
+                "values": dict(axis.values),
+                "only": {value: names for value, names in having.items() if len(names) < len(FAMILIES)},
+            }
+        )
+    return found
 
 
 def scenarios() -> list[Entry]:
@@ -126,11 +144,22 @@ def _frameworks(entries: Sequence[Entry]) -> Iterator[Row]:
 
 
 def _axes(entries: Sequence[Entry]) -> Iterator[Row]:
-    yield "axis", "value (* default)", "meaning"
+    yield "axis", "value (* default)", "meaning, and who has it where not all do"
     for entry in entries:
         yield entry["name"], "", entry["meaning"]
         for value, meaning in entry["values"].items():
-            yield "", f"{'*' if value == entry['default'] else ' '} {value}", meaning
+            only = entry["only"].get(value)
+            having = f"[{_families(only)}]" if only is not None else ""
+            text = " ".join(part for part in (meaning, having) if part)
+            yield "", f"{'*' if value == entry['default'] else ' '} {value}", text
+
+
+def _families(names: Sequence[str]) -> str:
+    """`torch`, or `not torch`, whichever is shorter; `none` where nobody has it."""
+    from bnmatrix.target import FAMILIES
+
+    lacking = [name for name in FAMILIES if name not in names]
+    return f"not {', '.join(lacking)}" if len(lacking) < len(names) else ", ".join(names) or "none"
 
 
 def _scenarios(entries: Sequence[Entry]) -> Iterator[Row]:

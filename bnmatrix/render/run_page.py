@@ -27,6 +27,12 @@ from bnmatrix.render.layout import (
 )
 from bnmatrix.render.truth_table import not_ok, table
 
+MANY_CELLS = 200
+"""Of so many cells it is told how many had which outcome."""
+
+MOST_LAWS = 4
+"""Of each subject; those that hold in the most cells."""
+
 ORDER = {fact: number for number, fact in enumerate(FACTS)}
 
 
@@ -136,10 +142,17 @@ def beneath(
 ) -> list[Text]:
     """Laws, what training not given acts as, facts that need no column, and what was folded."""
     lines: list[Text] = []
+    cells = [cell for cell in target.cells if cell.axes["layer"] == layer]
+    if len(cells) >= MANY_CELLS:
+        lines += labelled("cells", wrapped(Text(wording.outcomes(cells)), room(sheet)), sheet)
     if told := wording.told(laws, aside=expand):
+        told, left_out = (told, 0) if expand else wording.widest(told, MOST_LAWS)
         found = laws_in_columns([(law.subject, law) for law in told], room(sheet))
-        if where := wording.where_laws_range([cell for cell in target.cells if cell.axes["layer"] == layer]):
+        if where := wording.where_laws_range(cells):
             found += wrapped(Text(where, STYLES["dim"]), room(sheet))
+        if left_out:
+            text = f"and {left_out} of fewer cells: --expand tells them"
+            found += wrapped(Text(text, STYLES["dim"]), room(sheet))
         lines += labelled("laws", found, sheet)
     if acts := wording.default_acts([default for default in target.defaults if default.layer == layer]):
         lines += labelled("default", wrapped(Text(f"training not given {acts}"), room(sheet)), sheet)

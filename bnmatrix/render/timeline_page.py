@@ -102,7 +102,7 @@ def _step(step: Changes, timeline: Timeline, sheet: Sheet, expand: bool) -> list
     for one in step.conditions:
         short = counted if one.severity == "descriptive" else apart if wording.one_sided(one) else in_full
         (in_full if expand else short).append(one)
-    for conditions in wording.by_cells(in_full):
+    for conditions in wording.by_place(in_full):
         lines += change(conditions, sheet, with_ids=False, indent=2 * INDENT)
     rest = [*over_time.appearing(apart), *([f"also {wording.counted(counted)}"] if counted else [])]
     return [

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from bnmatrix.matrix import CellResult
 from bnmatrix.render import wording
+from bnmatrix.render.beneath import FOLLOWERS, follows
 from bnmatrix.render.folding import Block, Folded, NotOk, Row, fold
 from bnmatrix.render.layout import INDENT, STYLES, Sheet, columns, entry, indented, wrapped
 
@@ -16,10 +17,17 @@ GAP = 2
 NARROWEST = 16
 """A column whose heading can be broken is at least as wide."""
 
+MOST_BLOCKS = 12
+"""Of more, those of the most cells are shown; of blocks without facts likewise."""
+
+MOST_PLACES = 3
+"""Of more places of a block, the widest are told."""
+
 
 def table(cells: Sequence[CellResult], folded: Folded, sheet: Sheet) -> list[Text]:
     """The truth table in columns; with a column even for what another one tells, where there is room."""
-    full = fold(cells, with_followers=True)
+    has_more = any(follows(cells, fact) for fact in FOLLOWERS)
+    full = fold(cells, with_followers=True) if has_more else folded
     for candidate in (full, folded):
         widths = _widths(candidate, sheet)
         if INDENT + sum(widths) + GAP * (len(widths) - 1) <= sheet.width and not sheet.narrow:
@@ -62,7 +70,8 @@ def _in_columns(folded: Folded, widths: Sequence[int], sheet: Sheet) -> list[Tex
         [[Text(top[number], STYLES["head"]) for top in tops] for number in range(height)], widths, GAP
     )
     lines.append(Text((" " * GAP).join(sheet.signs.rule * width for width in widths), STYLES["dim"]))
-    for number, block in enumerate(block for block in folded.blocks if block.only is None):
+    blocks, _, further = _selected(folded)
+    for number, block in enumerate(blocks):
         if number:
             lines.append(Text())
         lines += _where(block, sum(widths))
@@ -75,23 +84,50 @@ def _in_columns(folded: Folded, widths: Sequence[int], sheet: Sheet) -> list[Tex
                 entries = [entry(value, sheet.signs) for value in row.shows]
                 lines += columns([[*firsts, *entries]], widths, GAP)
     lines += _without_facts(folded, sheet)
+    if further:
+        lines += [Text(), *wrapped(Text(further, STYLES["dim"]), sheet.width - INDENT)]
     return [Text(" " * INDENT) + line if line.plain else line for line in lines]
+
+
+def _selected(folded: Folded) -> tuple[list[Block], list[Block], str]:
+    """The blocks that are shown, with facts and without, and what is said of the others."""
+    with_facts = [block for block in folded.blocks if block.only is None]
+    without = [block for block in folded.blocks if block.only is not None]
+    parts = []
+    for blocks, noun in ((with_facts, "tables"), (without, "places without facts")):
+        if len(blocks) > MOST_BLOCKS:
+            blocks.sort(key=lambda block: -block.cells)
+            left = blocks[MOST_BLOCKS:]
+            del blocks[MOST_BLOCKS:]
+            parts.append(f"{len(left)} further {noun}, of {sum(block.cells for block in left)} cells")
+    return with_facts, without, f"{'; '.join(parts)}: --expand shows every cell" if parts else ""
 
 
 def _without_facts(folded: Folded, sheet: Sheet) -> list[Text]:
     """The blocks in which nothing could be measured, a line each."""
-    whys = [(_place(block), block.only) for block in folded.blocks if block.only is not None]
+    whys = [(_place(block), block.only) for block in _selected(folded)[1] if block.only is not None]
     if not whys:
         return []
     left = max(len(place) for place, _ in whys)
+    if left > sheet.width // 2:
+        return [
+            Text(),
+            *(line for place, why in whys for line in _why(place, why, sheet, sheet.width - INDENT)),
+        ]
     rows = [[Text(place, STYLES["place"]), not_ok(why, sheet)] for place, why in whys]
     return [Text(), *columns(rows, [left, max(sheet.width - INDENT - left - GAP, NARROWEST)], GAP)]
+
+
+def _why(place: str, why: NotOk, sheet: Sheet, width: int) -> list[Text]:
+    return indented(Text(f"{place} ", STYLES["place"]) + not_ok(why, sheet), width, 0, INDENT)
 
 
 def _in_one_column(folded: Folded, sheet: Sheet) -> list[Text]:
     """A short paragraph a row, for pages too narrow for columns."""
     lines: list[Text] = []
-    for block in folded.blocks:
+    with_facts, without, further = _selected(folded)
+    shown = [block for block in folded.blocks if block in with_facts or block in without]
+    for block in shown:
         if block.only is not None:
             text = Text(f"{_place(block)} ", STYLES["place"]) + not_ok(block.only, sheet)
             lines += [*indented(text, sheet.width, INDENT, INDENT), Text()]
@@ -110,6 +146,8 @@ def _in_one_column(folded: Folded, sheet: Sheet) -> list[Text]:
             ]
             lines += [Text(" " * 2 * INDENT) + line for line in columns(pairs, widths, GAP)]
         lines.append(Text())
+    if further:
+        return [*lines, *indented(Text(further, STYLES["dim"]), sheet.width)]
     return lines[:-1]
 
 
@@ -118,7 +156,10 @@ def _row_name(row: Row) -> str:
 
 
 def _place(block: Block) -> str:
-    return wording.or_else(wording.context(when) for when in block.where)
+    places = [wording.context(*entry) for entry in zip(block.where, block.but, strict=True)]
+    if len(places) > MOST_PLACES:
+        places[MOST_PLACES:] = [f"{len(places) - MOST_PLACES} further places"]
+    return wording.or_else(places)
 
 
 def _where(block: Block, width: int) -> list[Text]:

@@ -21,7 +21,12 @@ HEADLINE = ("normalised_by", "stochastic")
 ASIDE = ("input_gradient", "inference_output")
 """Facts whose laws are told by `--expand` only: the table has them, or they follow from the others."""
 
+MOST_PLACES = 2
+"""In which an answer is said to hold; of more, the widest."""
+
 FLAGS = {"training", "trainable"}
+
+EMPTY: Mapping[str, Sequence[str]] = {}
 
 MOVES = ("updated", "batch", "through_batch_statistics", "yes")
 STAYS = ("unchanged", "moving", "elementwise", "no")
@@ -67,9 +72,15 @@ def number(value: Value) -> str:
     return str(value).removesuffix(".0")
 
 
-def condition(when: Mapping[str, Sequence[str]]) -> str:
-    """`training=true, execution=fit|predict`; empty where nothing is named."""
-    return ", ".join(f"{axis}={'|'.join(values)}" for axis, values in when.items())
+def condition(when: Mapping[str, Sequence[str]], but: Mapping[str, Sequence[str]] = EMPTY) -> str:
+    """`training=true, execution=fit|predict, context not pinned_false`; empty where nothing is named.
+
+    but: of some axes of `when`, the few values that it leaves out
+    """
+    return ", ".join(
+        f"{axis} not {'|'.join(but[axis])}" if axis in but else f"{axis}={'|'.join(values)}"
+        for axis, values in when.items()
+    )
 
 
 def where(conditions: Iterable[When]) -> str:
@@ -77,19 +88,27 @@ def where(conditions: Iterable[When]) -> str:
     return " or ".join(condition(entry) for entry in conditions if entry)
 
 
-def context(when: Mapping[str, Sequence[str]]) -> str:
-    """A condition as the heading of a block: executions by their names alone. `call, graph at rank 4`"""
-    executions = ", ".join(when.get("execution", ()))
-    others = ", ".join(f"{axis} {enumerated(values)}" for axis, values in when.items() if axis != "execution")
+def context(when: Mapping[str, Sequence[str]], but: Mapping[str, Sequence[str]] = EMPTY) -> str:
+    """A condition as the heading of a block: executions by their names alone. `call, graph at rank 4`
+
+    but: of some axes of `when`, the few values that it leaves out
+    """
+    named = {
+        axis: f"all but {enumerated(but[axis])}" if axis in but else enumerated(values)
+        for axis, values in when.items()
+    }
+    executions = named["execution"] if "execution" in but else ", ".join(when.get("execution", ()))
+    others = ", ".join(f"{axis} {words}" for axis, words in named.items() if axis != "execution")
     return " at ".join(part for part in (executions, others) if part)
 
 
-def place(when: Mapping[str, Sequence[str]]) -> str:
-    """A condition as the end of a sentence: `(in call, at rank 4)`"""
+def place(when: Mapping[str, Sequence[str]], but: Mapping[str, Sequence[str]] = EMPTY) -> str:
+    """A condition as the end of a sentence: `(in call, at rank 4, at context all but shared)`"""
     parts = sorted(when.items(), key=lambda entry: entry[0] != "execution")
-    words = [
-        f"{'in' if axis == 'execution' else f'at {axis}'} {enumerated(values)}" for axis, values in parts
-    ]
+    words = []
+    for axis, values in parts:
+        named = f"all but {enumerated(but[axis])}" if axis in but else enumerated(values)
+        words.append(f"{'in' if axis == 'execution' else f'at {axis}'} {named}")
     return f"({', '.join(words)})" if words else ""
 
 
@@ -108,7 +127,7 @@ def told(laws: Iterable[Law | SideLaw], aside: bool = False) -> list[Told]:
     for law in laws:
         obvious = law.rule == "always" and EXPECTED.get(law.fact) == law.value
         if aside or (law.fact not in ASIDE and not obvious):
-            by_fact.setdefault((law.fact, law.value), []).append((law.rule, place(law.when)))
+            by_fact.setdefault((law.fact, law.value), []).append((law.rule, place(law.when, law.but)))
     for (fact, value), rules in sorted(by_fact.items(), key=lambda entry: entry[0][0] not in HEADLINE):
         joined.setdefault((value, tuple(rules)), []).append(fact)
     found = [
@@ -121,6 +140,26 @@ def told(laws: Iterable[Law | SideLaw], aside: bool = False) -> list[Told]:
         found,
         key=lambda law: (weight(law.facts), order[law.facts]),
     )
+
+
+def widest(laws: Sequence[Told], most: int) -> tuple[list[Told], int]:
+    """The first `most` laws of each subject, which are those of the most cells, and how many are left out."""
+    counts: dict[str, int] = {}
+    kept = []
+    for law in laws:
+        counts[law.subject] = counts.get(law.subject, 0) + 1
+        if counts[law.subject] <= most:
+            kept.append(law)
+    return kept, len(laws) - len(kept)
+
+
+def outcomes(results: Sequence[CellResult]) -> str:
+    """`9732: 8100 ok, 1500 unavailable, 132 raised`; the most frequent first"""
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result.outcome] = counts.get(result.outcome, 0) + 1
+    each = sorted(counts.items(), key=lambda entry: -entry[1])
+    return f"{len(results)}: {', '.join(f'{count} {outcome}' for outcome, count in each)}"
 
 
 def weight(facts: Sequence[str]) -> tuple[bool, bool]:
@@ -141,7 +180,7 @@ def answer(laws: Sequence[Law]) -> list[tuple[str, list[tuple[list[str], str]]]]
         own = [law for law in laws if law.fact == fact]
         naming = [law for law in own if set(law.rule.split()) & FLAGS]
         named[fact] = {word for law in naming for word in law.rule.split()} & FLAGS
-        places[fact] = _places([law.when for law in naming]) if len(naming) < len(own) else ""
+        places[fact] = _places(naming) if len(naming) < len(own) else ""
     kinds = {
         "training alone": {"training"},
         "trainable alone": {"trainable"},
@@ -159,12 +198,15 @@ def answer(laws: Sequence[Law]) -> list[tuple[str, list[tuple[list[str], str]]]]
     return found
 
 
-def _places(conditions: Sequence[Mapping[str, Sequence[str]]]) -> str:
-    """Several conditions as the end of a sentence: `(in call and call_over_collection)`"""
-    if all(set(when) == {"execution"} for when in conditions):
-        executions = dict.fromkeys(name for when in conditions for name in when["execution"])
+def _places(laws: Sequence[Law]) -> str:
+    """Where several laws hold, as the end of a sentence: `(in call and call_over_collection)`"""
+    if all(set(law.when) == {"execution"} for law in laws):
+        executions = dict.fromkeys(name for law in laws for name in law.when["execution"])
         return place({"execution": list(executions)})
-    return " ".join(dict.fromkeys(place(when) for when in conditions if when))
+    places = list(dict.fromkeys(place(law.when, law.but) for law in laws if law.when))
+    if len(places) > MOST_PLACES:
+        places[MOST_PLACES:] = [f"and in {len(places) - MOST_PLACES} further places"]
+    return " ".join(places)
 
 
 def where_laws_range(cells: Sequence[CellResult]) -> str:
@@ -264,12 +306,17 @@ def agree(laws: Sequence[tuple[str, Told]]) -> bool:
     return all(rules == next(iter(by_side.values())) for rules in by_side.values())
 
 
-def by_cells(conditions: Sequence[Condition]) -> list[list[Condition]]:
-    """Conditions that single out the same cells, together."""
-    grouped: dict[tuple[str, ...], list[Condition]] = {}
+def by_place(conditions: Sequence[Condition]) -> list[list[Condition]]:
+    """What changed in the same place, together."""
+    grouped: dict[str, list[Condition]] = {}
     for entry in conditions:
-        grouped.setdefault(tuple(entry.ids), []).append(entry)
+        grouped.setdefault(condition(entry.when), []).append(entry)
     return list(grouped.values())
+
+
+def ids(conditions: Iterable[Condition]) -> list[str]:
+    """The cells of several conditions."""
+    return list(dict.fromkeys(identity for entry in conditions for identity in entry.ids))
 
 
 def by_change(conditions: Sequence[Condition]) -> list[tuple[str, Value, Value]]:
@@ -283,8 +330,7 @@ def by_change(conditions: Sequence[Condition]) -> list[tuple[str, Value, Value]]
 def counted(conditions: Sequence[Condition]) -> str:
     """`mode_after and warnings in 12 cells: --expand lists them`"""
     facts = list(dict.fromkeys(entry.fact for entry in conditions))
-    count = len({identity for entry in conditions for identity in entry.ids})
-    return f"{enumerated(facts)} in {cells(count)}: --expand lists them"
+    return f"{enumerated(facts)} in {cells(len(ids(conditions)))}: --expand lists them"
 
 
 def beyond_conventions(diff: Diff) -> list[Condition]:

@@ -28,7 +28,8 @@ the cell, and how often it is tried again.
     *It takes longer than `timeout` seconds* -> it is killed with all its children, the cell is
     `timed_out`. Not tried again: that would cost as long again.
 
-4.  **It goes on** in the same or in a fresh probe. Fresh probes for a second try are free; of
+4.  **It goes on** in the same or in a fresh probe. It is replaced when it grew too much, or where
+    all that waits is to be measured in a fresh one. Fresh probes for these and for a second try are free; of
     others (after a cell was given up, after a death between cells, after a failed restart) there
     are `restarts` for a target between one answer and the next. When they are used up, what is
     outstanding is `crashed`: "the probe died too often".

@@ -30,6 +30,11 @@ class Job:
     estimate: float
     deaths: int = 0
 
+    @property
+    def needs_fresh(self) -> bool:
+        """Whether it has to be the first in a probe: where that is asked for, and a second try."""
+        return self.request.fresh or self.deaths > 0
+
 
 class Line:
     """A guest, and the requests that stand in line for its probes.
@@ -44,7 +49,7 @@ class Line:
         self.start: float | None = None
         self._emit = emit
         self._waiting: deque[Job] = deque()
-        self._retries: deque[Job] = deque()
+        self._first: deque[Job] = deque()  # each the first of a fresh probe; second tries before the others
         self._running: dict[int, Job] = {}
         self._greeted = False
         self._failed: str | None = None
@@ -55,7 +60,17 @@ class Line:
     @property
     def has_work(self) -> bool:
         """Whether there is anything for a probe to begin."""
-        return self._failed is None and bool(self._waiting or self._retries or not self._greeted)
+        return self._failed is None and bool(self._waiting or self._first or not self._greeted)
+
+    @property
+    def has_retry(self) -> bool:
+        """Whether the next that wants a fresh probe is a second try."""
+        return bool(self._first) and self._first[0].deaths > 0
+
+    @property
+    def needs_fresh(self) -> bool:
+        """Whether all that waits wants a fresh probe."""
+        return self._failed is None and bool(self._first) and not self._waiting
 
     def load(self) -> Load:
         """For the schedule."""
@@ -66,7 +81,7 @@ class Line:
         for job in jobs:
             self.unsettled += 1
             self._seconds += job.estimate
-            self._waiting.append(job)
+            (self._first if job.needs_fresh else self._waiting).append(job)
             if self._failed is not None:
                 self._give_up(self._failed)
 
@@ -74,15 +89,15 @@ class Line:
         """The next in line."""
         return self._start(self._waiting)
 
-    def take_retry(self) -> Job | None:
-        """One to be tried again, alone in a fresh probe."""
-        return self._start(self._retries)
+    def take_first(self) -> Job | None:
+        """The next that wants a fresh probe."""
+        return self._start(self._first)
 
     def put_back(self, jobs: Iterable[Job]) -> None:
         """What a probe was sent and did not begin."""
         for job in reversed(list(jobs)):
             del self._running[job.number]
-            (self._retries if job.deaths else self._waiting).appendleft(job)
+            (self._first if job.needs_fresh else self._waiting).appendleft(job)
 
     def answer(self, job: Job, answer: Answer) -> None:
         """A job is done."""
@@ -134,8 +149,8 @@ class Line:
         reason = f"the probe died too often (last: {last_death})"
         if len(self.supervisors) == 1:
             self._give_up(reason)
-        else:  # a second try needs a fresh probe, which nobody starts now
-            self._drop(self._retries, reason)
+        else:  # the others go on with what waits; nobody starts a fresh probe any more
+            self._drop(self._first, reason)
         return False
 
     def _start(self, queue: deque[Job]) -> Job | None:
@@ -147,7 +162,7 @@ class Line:
 
     def _give_up(self, reason: str) -> None:
         self._failed = reason
-        self._drop(self._retries, reason)
+        self._drop(self._first, reason)
         self._drop(self._waiting, reason)
 
     def _drop(self, queue: deque[Job], reason: str) -> None:

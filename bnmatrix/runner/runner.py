@@ -19,7 +19,7 @@ from types import FrameType
 from typing import NoReturn
 
 from bnmatrix.runner.line import Job, Line
-from bnmatrix.runner.schedule import estimate, next_place
+from bnmatrix.runner.schedule import START, estimate, next_place
 from bnmatrix.runner.supervisor import Supervisor
 from bnmatrix.runner.work import Event, Guest, Request
 
@@ -37,13 +37,26 @@ class Runner:
     timeout:       seconds for a cell, from the answer to the one before it
     start_timeout: seconds for a probe to greet
     restarts:      fresh probes a guest may have without an answer, beyond those for second tries
+    growth:        bytes a probe may grow by before a fresh one takes its place: frameworks keep what they
+                   compile
+    most_cells:    cells a probe may answer before that
 
     While it is open, SIGTERM and SIGHUP end the program by `SystemExit`, so that `close` is reached.
     """
 
-    def __init__(self, jobs: int, timeout: float, start_timeout: float = 180.0, restarts: int = 3) -> None:
+    def __init__(
+        self,
+        jobs: int,
+        timeout: float,
+        start_timeout: float = 180.0,
+        restarts: int = 3,
+        growth: int = 2 * 2**30,
+        most_cells: int = 10_000,
+    ) -> None:
         self.timeout = timeout
         self.start_timeout = start_timeout
+        self.growth = growth
+        self.most_cells = most_cells
         self.lock = threading.RLock()
         self._jobs = max(1, jobs)
         self._restarts = restarts
@@ -74,7 +87,7 @@ class Runner:
 
         May be called while results are iterated. Raises TypeError where JSON cannot tell a [given].
         """
-        jobs = [self._job(request) for request in requests]
+        jobs = [self._job(guest, request) for request in requests]
         with self.lock:
             if self._closing:
                 raise RuntimeError("the runner is closed")
@@ -144,7 +157,7 @@ class Runner:
         """A supervisor has failed by a fault of ours: raised to the consumer."""
         self._events.put(error)
 
-    def _job(self, request: Request) -> Job:
+    def _job(self, guest: Guest, request: Request) -> Job:
         number = next(self._numbers)
         message = {
             "type": "observe",
@@ -153,7 +166,9 @@ class Runner:
             "seed": request.seed,
             "given": None if request.given is None else dict(request.given),
         }
-        return Job(number, request, json.dumps(message).encode("ascii") + b"\n", estimate(request.cell))
+        line = json.dumps(message).encode("ascii") + b"\n"
+        seconds = estimate(request.cell, guest.framework) + (START if request.fresh else 0.0)
+        return Job(number, request, line, seconds)
 
     def _arrange(self) -> None:
         """Fill free places, or free one for a guest that has no probe. With the lock held."""

@@ -5,12 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_SECONDS = {
-    **dict.fromkeys(("fit", "train_on_batch", "test_on_batch", "evaluate", "predict", "compiled"), 0.25),
-    **dict.fromkeys(("graph", "traced", "exported"), 0.06),
+from bnmatrix.axes import COMPILING
+
+_EXECUTIONS = {
+    **dict.fromkeys(("fit", "train_on_batch", "test_on_batch", "evaluate", "predict"), 0.3),
+    **dict.fromkeys(("run_eagerly", "graph", "traced"), 0.15),
+    **dict.fromkeys(("jit_compile", "compiled", "exported"), 0.6),
 }
-_CALL = 0.02
-_START = 2.0
+"""Seconds of what is compiled or traced, of Keras."""
+
+_TORCH = {"call": 0.004, "graph": 0.03, "traced": 0.02, "compiled": 0.15, "exported": 0.5}
+"""The same of torch, which builds nothing; machine code apart."""
+
+_INDUCTOR = 5.0
+
+_CALL = 0.015
+"""Seconds of a direct call and a step by hand."""
+
+_BUILT = 0.06
+"""Seconds that Keras takes to build a model around the layer."""
+
+_WRITTEN = {"reloaded": 0.1, "cloned": 0.05}
+"""Further seconds of paths that write or build a model a second time."""
+
+START = 2.0
+"""Seconds that a framework takes to import."""
 _GAIN = 0.5
 
 
@@ -28,9 +47,14 @@ class Load:
     alone: bool = False
 
 
-def estimate(cell: Mapping[str, str]) -> float:
-    """Seconds that a cell may take: compiling a model costs most, then tracing, then nothing does."""
-    return _SECONDS.get(cell.get("execution", "call"), _CALL)
+def estimate(cell: Mapping[str, str], framework: str = "") -> float:
+    """Seconds that a cell may take once: compiling costs most, then tracing, then building a model."""
+    execution, context = cell.get("execution", "call"), cell.get("context", "direct")
+    if framework == "torch":
+        written = _INDUCTOR if cell.get("compiler") == "inductor" else 0.0
+        return _TORCH.get(execution, _TORCH["call"]) + written
+    seconds = _EXECUTIONS.get(execution, _CALL) + _WRITTEN.get(context, 0.0)
+    return seconds + (_BUILT if context != "direct" and execution not in COMPILING else 0.0)
 
 
 def next_place(loads: Sequence[Load]) -> int | None:
@@ -48,7 +72,7 @@ def next_place(loads: Sequence[Load]) -> int | None:
 
     def saving(index: int) -> float:
         load = loads[index]
-        start = _START if load.start is None else load.start
+        start = START if load.start is None else load.start
         return 0.0 if load.alone else load.seconds / load.probes - (load.seconds + start) / (load.probes + 1)
 
     best = max(range(len(loads)), key=saving, default=None)

@@ -2,7 +2,7 @@
 
 starting --hello--> serving <--answer-- (idle: waits for work or for a nudge)
    |                   |
-   | failed, dead,     | dead, lied, too slow
+   | failed, dead,     | dead, lied, too slow; or it has served enough
    v                   v
  ended  <--no restart left, nothing to do--  deciding  --> starting
 """
@@ -38,6 +38,10 @@ class _DidNotStart(Exception):
 
 class _Died(Exception):
     """The probe greeted, and ended or had to be ended since. Says how."""
+
+
+class _Retired(Exception):
+    """The probe has nothing in flight, and a fresh one is to go on."""
 
 
 class Supervisor:
@@ -94,13 +98,18 @@ class Supervisor:
             with self._lock:
                 if self._stopping:
                     return
-                retry = self.line.take_retry()
-                if retry is not None:
-                    self._in_flight.append(retry)
-                elif not self.line.has_work or (last_death and not self.line.may_restart(last_death)):
+                is_retry = self.line.has_retry
+                if not self.line.has_work:
                     return
+                if last_death and not is_retry and not self.line.may_restart(last_death):
+                    return
+                first = self.line.take_first()
+                if first is not None:
+                    self._in_flight.append(first)
             try:
-                self._one_probe(retry)
+                self._one_probe(first)
+            except _Retired:
+                last_death = None
             except _Died as death:
                 last_death = str(death)
             except _DidNotStart as error:
@@ -110,11 +119,14 @@ class Supervisor:
                     if self.line.start_failed(error.failure):
                         return
                     # A second try is free once; if its probe does not even start it costs like any other.
-                    if retry is not None and not self.line.may_restart(last_death):
+                    if is_retry and not self.line.may_restart(last_death):
                         return
 
-    def _one_probe(self, retry: Job | None) -> None:
-        """Start a probe and serve with it. Always ends in an exception: _DidNotStart, _Died or _Stopped."""
+    def _one_probe(self, first: Job | None) -> None:
+        """Start a probe and serve with it.
+
+        Always ends in an exception: _DidNotStart, _Died, _Retired or _Stopped.
+        """
         began = time.monotonic()
         try:
             process = Process(self.line.guest, self._runner.new_folder())
@@ -125,7 +137,7 @@ class Supervisor:
         try:
             self._check()  # told to end while it was started
             self._handshake(process, began)
-            self._serve(process, retry)
+            self._serve(process, first)
         finally:
             with self._lock:
                 self._process = None
@@ -159,15 +171,22 @@ class Supervisor:
         with self._lock:
             self.line.greet(greeting, time.monotonic() - began)
 
-    def _serve(self, process: Process, retry: Job | None) -> None:
+    def _serve(self, process: Process, first: Job | None) -> None:
         from bnmatrix.runner.messages import Failed, Lie, later
 
         since = time.monotonic()
-        if retry is not None:  # and nothing behind it
-            process.write(retry.line)
+        size = process.size()
+        served = 0
+        if first is not None:  # and nothing behind it
+            process.write(first.line)
         try:
             while True:
-                if retry is None and self._fill(process):
+                is_worn = served >= self._runner.most_cells or process.size() - size > self._runner.growth
+                if not self._in_flight:
+                    with self._lock:
+                        if self.line.needs_fresh or (is_worn and self.line.has_work):
+                            raise _Retired
+                if first is None and not is_worn and self._fill(process):
                     since = time.monotonic()
                 line = process.read(since + self._runner.timeout if self._in_flight else None)
                 if line is None:
@@ -180,7 +199,8 @@ class Supervisor:
                     raise Lie(f"cell {said.id}, which is not the one that was running")
                 self._answered(said)
                 since = time.monotonic()
-                retry = None
+                served += 1
+                first = None
         except TooSlow:
             self._check()
             self._died(process, since, f"no answer within {self._runner.timeout:g} s", in_time=False)

@@ -37,12 +37,16 @@ class Guest:
 
 @dataclass(frozen=True)
 class Request:
-    """One measurement: a cell ({axis: value}), a seed, a scenario's [given], and the caller's own key."""
+    """One measurement: a cell ({axis: value}), a seed, a scenario's [given], and the caller's own key.
+
+    fresh: in a probe that has measured nothing before, so that nothing can have been left behind for it
+    """
 
     cell: Mapping[str, str]
     seed: int
     given: Mapping[str, object] | None = None
     key: Hashable = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True)

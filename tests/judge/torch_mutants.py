@@ -588,7 +588,7 @@ def mutants(twin: type[nn.Module]) -> list[type[nn.Module]]:
     """The direct and indirect subclasses of a twin that are mutants of it, not twins themselves."""
     found = []
     for each in twin.__subclasses__():
-        if each not in TWINS.values():
+        if each not in TWINS.values() and each.__module__ == __name__:
             found += [each, *mutants(each)]
     return found
 

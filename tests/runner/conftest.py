@@ -106,6 +106,7 @@ def real(diary: Diary) -> Callable[..., Guest]:
 def cells(*layers: str, variant: str = "default", execution: str = "call") -> list[Request]:
     """A request for each of the layers; `trouble` is the one with which probes have trouble."""
     rest = {"rank": "2", "batch": "normal", "variant": variant, "execution": execution}
+    rest |= {"freeze": "before_build", "mask": "none"}
     return [Request({"layer": layer, **rest}, seed=0, key=index) for index, layer in enumerate(layers)]
 
 

@@ -17,7 +17,15 @@ def main(diary: str, program: str, variant: str) -> None:
     command = (sys.executable, "-S", "-E", str(FAULTY / f"{program}.py"))
     if program == "real_probe":
         command = (sys.executable, "-I", str(FAULTY / "real_probe.py"), str(PROBE))
-    cell = {"layer": "trouble", "rank": "2", "batch": "normal", "variant": variant, "execution": "call"}
+    cell = {
+        "layer": "trouble",
+        "rank": "2",
+        "batch": "normal",
+        "freeze": "before_build",
+        "mask": "none",
+        "variant": variant,
+        "execution": "call",
+    }
     if program == "real_probe":
         cell["layer"] = "dense"
     with Runner(jobs=2, timeout=60) as runner:

@@ -39,7 +39,8 @@ class Pass(object):
     forward:         {slot: array} after the forward and before the gradient step, or None where the
                      two cannot be told apart (fit)
     input_gradient:  d loss / d input, or None where the framework gave no gradient
-    has_gradient:    False where the execution takes no gradient at all (predict, evaluate, inference_mode)
+    has_gradient:    False where the execution takes no gradient at all (predict, evaluate, inference_mode),
+                     and where that to the input cannot be seen
     gradients:       {slot: array} of the parameters the step went over and that had a gradient
     """
 
@@ -83,10 +84,18 @@ class Bench(object):
         raise NotImplementedError
 
     def step(self, inputs: np.ndarray, weights: np.ndarray) -> Pass:
-        """One step as the cell's execution makes it, with loss = sum(weights * output).
+        """One step as the cell's execution and optimizer make it, with loss = sum(weights * output).
 
-        Plain SGD by hand, of `experiment.RATE`, over the trainable list of the outermost object; predict,
-        evaluate and inference_mode make the forward only.
+        Without an optimizer plain SGD by hand, of `experiment.RATE`, over the trainable list of the outermost
+        object; what makes no step (`predict`, `evaluate`, `inference_mode`, ...) makes the forward only.
+        """
+        raise NotImplementedError
+
+    def turn(self) -> None:
+        """Give the layer its cell's `trainable` now, after a step in which it had the opposite.
+
+        Only under the values of `freeze` that say so: `after_first_step` leaves everything else as it is,
+        `recompiled` then compiles the model again (or makes a new optimizer).
         """
         raise NotImplementedError
 

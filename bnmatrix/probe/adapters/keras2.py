@@ -2,6 +2,7 @@
 TensorFlow's own under both Keras: `TensorFlowEngine` makes the step by hand with a GradientTape.
 """
 
+import inspect
 import random
 import sys
 from typing import Type
@@ -9,8 +10,9 @@ from typing import Type
 import numpy as np
 
 from ..experiment import RATE
-from . import Adapter
+from . import Adapter, Unavailable
 from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
+from .keras_export import Exported
 
 
 def raw(variable):
@@ -59,10 +61,11 @@ class TensorFlowEngine(Engine):
 
     def stepper(self, bench, compiled):
         tf = self.tf
-        trained = [raw(variable) for variable in bench.trained()]
-        state = {slot: raw(variable) for slot, variable in bench.state().items()}
 
         def step(inputs, weights):
+            state = {slot: raw(variable) for slot, variable in bench.state().items()}
+            bench.stepped = bench.trained()
+            trained = [raw(variable) for variable in bench.stepped]
             with tf.GradientTape() as tape:
                 if inputs.dtype.is_floating:
                     tape.watch(inputs)
@@ -72,17 +75,37 @@ class TensorFlowEngine(Engine):
             sources = trained + ([inputs] if inputs.dtype.is_floating else [])
             gradients = tape.gradient(loss, sources)
             gradients = [dense(tf, gradient, source) for gradient, source in zip(gradients, sources)]
-            for variable, gradient in zip(trained, gradients):
-                if gradient is not None:
-                    variable.assign_sub(RATE * gradient)
-            at_input = gradients[len(trained)] if inputs.dtype.is_floating else None
-            return output, forward, gradients[: len(trained)], at_input
+            at_input = gradients.pop() if inputs.dtype.is_floating else None
+            if bench.optimizer is None:
+                for variable, gradient in zip(trained, gradients):
+                    if gradient is not None:
+                        variable.assign_sub(RATE * gradient)
+            elif any(gradient is not None for gradient in gradients):
+                bench.optimizer.apply_gradients(zip(gradients, bench.stepped))
+            return output, forward, gradients, at_input
 
-        return tf.function(step) if compiled else step
+        return self._compiled(step, bench) if compiled else step
+
+    def _compiled(self, step, bench):
+        if bench.execution != "compiled":
+            return self.tf.function(step)
+        parameters = inspect.signature(self.tf.function).parameters
+        for name in ("jit_compile", "experimental_compile"):
+            if name in parameters:
+                return self.tf.function(step, **{name: True})
+        raise Unavailable("tf.function of TensorFlow %s compiles nothing" % self.tf.__version__)
+
+    def exported(self, bench):
+        return Exported(self.tf, bench)
+
+    def recompute(self, keras):
+        return getattr(keras, "remat", None) or getattr(self.tf, "recompute_grad", None)
 
 
 class Keras2Bench(KerasBench):
     """A layer of Keras 2."""
+
+    executions = ("call", "graph", "compiled", "exported")
 
     def variables(self):
         found = [(variable.name, variable) for variable in self.layer.weights]

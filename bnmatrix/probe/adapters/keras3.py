@@ -18,6 +18,19 @@ from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
 class Keras3Bench(KerasBench):
     """A layer of Keras 3."""
 
+    executions = ("call", "graph", "compiled", "exported")
+
+    def forward(self, tensor):
+        if self.cell["context"] != "stateless":
+            return super().forward(tensor)
+        trained, kept = self.outer.trainable_variables, self.outer.non_trainable_variables
+        output, values = self.outer.stateless_call(
+            [each.value for each in trained], [each.value for each in kept], tensor, **self.asked
+        )
+        for variable, value in zip(kept, values):
+            variable.assign(value)
+        return output
+
     def variables(self):
         # `variables`, unlike `weights`, has the state of the random-number generators.
         return [(variable.path, variable) for variable in self.layer.variables]
@@ -133,8 +146,8 @@ class KerasOnTorch(OtherBackend):
         return {"keras": self.keras.__version__, "torch": self.torch.__version__, "numpy": np.__version__}
 
     def bench(self, cell, shape, options):
-        if cell["execution"] == "graph":
-            raise Unavailable("Keras on torch has no compiled call")
+        if cell["execution"] in ("graph", "compiled"):
+            raise Unavailable("Keras on torch compiles no call of a layer: that is torch's (target torch)")
         return Keras3Bench(self, cell, shape, options)
 
 
@@ -163,6 +176,8 @@ class KerasOnJax(OtherBackend):
     def bench(self, cell, shape, options):
         if cell["dtype"] == "float64":
             raise Unavailable("jax has no float64 as it is installed (jax_enable_x64 is off)")
+        if cell["execution"] == "compiled":
+            raise Unavailable("jax.jit, which is execution=graph, compiles already")
         return Keras3Bench(self, cell, shape, options)
 
 
@@ -183,6 +198,9 @@ class Keras3Engine(Engine):
     def assign(self, variable, array):
         variable.assign(self.tensor(np.reshape(array, tuple(variable.shape)), variable.dtype))
 
+    def exported(self, bench):
+        raise Unavailable("saving for serving takes TensorFlow, on whatever backend")
+
     def loss(self, y_true, y_pred):
         ops = self.ops
         wide = "float64" if str(y_pred.dtype).endswith("float64") else "float32"
@@ -200,10 +218,11 @@ class TorchEngine(Keras3Engine):
 
     def stepper(self, bench, compiled):
         torch = self.backend
-        trained = [variable.value for variable in bench.trained()]
-        state = bench.state()
 
         def step(inputs, weights):
+            state = bench.state()
+            bench.stepped = bench.trained()
+            trained = [variable.value for variable in bench.stepped]
             differentiable = inputs.is_floating_point()
             if differentiable:
                 inputs = inputs.detach().clone().requires_grad_(True)
@@ -215,11 +234,15 @@ class TorchEngine(Keras3Engine):
             if loss.requires_grad and sources:
                 gradients = torch.autograd.grad(loss, sources, allow_unused=True)
                 found = {id(source): gradient for source, gradient in zip(sources, gradients)}
+            gradients = [found.get(id(each)) for each in trained]
             with torch.no_grad():
-                for each in trained:
-                    if found.get(id(each)) is not None:
-                        each.sub_(RATE * found[id(each)])
-            return output, forward, [found.get(id(each)) for each in trained], found.get(id(inputs))
+                if bench.optimizer is None:
+                    for each, gradient in zip(trained, gradients):
+                        if gradient is not None:
+                            each.sub_(RATE * gradient)
+                elif any(gradient is not None for gradient in gradients):
+                    bench.optimizer.apply(gradients, bench.stepped)
+            return output, forward, gradients, found.get(id(inputs))
 
         return step
 
@@ -231,10 +254,20 @@ class JaxEngine(Keras3Engine):
         super().__init__(keras, backend)
         self.scope = keras.StatelessScope
 
+    def optimizer_made(self, bench):
+        bench.optimizer.build(bench.trained())  # in jax no step may make variables
+
     def stepper(self, bench, compiled):
-        jax = self.backend
+        if compiled:
+            return self._step(bench, self.backend.jit)
+        # Without compilation each step goes over the lists as they are by then.
+        return lambda inputs, weights: self._step(bench, lambda step: step)(inputs, weights)
+
+    def _step(self, bench, compiled):
+        jax, optimizer = self.backend, bench.optimizer
         trained, kept = bench.trained(), list(bench.outer.non_trainable_variables)
         slots = bench.state()
+        bench.stepped = trained
 
         def forward(trained_values, inputs, kept_values, weights):
             # What `stateless_call` does, trained variables that a forward assigns being lost as there;
@@ -246,23 +279,30 @@ class JaxEngine(Keras3Engine):
                 after = [scope.get_current_value(variable) for variable in kept]
             return (weights * output.astype(weights.dtype)).sum(), (output, after)
 
-        def step(trained_values, kept_values, inputs, weights):
+        def step(trained_values, kept_values, optimizer_values, inputs, weights):
             floating = self.ops.is_tensor(inputs) and "float" in str(inputs.dtype)
             differentiate = jax.value_and_grad(forward, argnums=(0, 1) if floating else (0,), has_aux=True)
             (_, (output, after)), gradients = differentiate(trained_values, inputs, kept_values, weights)
-            moved = [value - RATE * gradient for value, gradient in zip(trained_values, gradients[0])]
-            return output, after, moved, gradients
+            if optimizer is None or not trained:
+                moved = [value - RATE * gradient for value, gradient in zip(trained_values, gradients[0])]
+            else:
+                moved, optimizer_values = optimizer.stateless_apply(
+                    optimizer_values, gradients[0], trained_values
+                )
+            return output, after, moved, optimizer_values, gradients
 
-        made = jax.jit(step) if compiled else step
+        made = compiled(step)
 
         def run(inputs, weights):
+            variables = [trained, kept, optimizer.variables if optimizer else []]
             before = [variable.value for variable in trained]
-            output, after, moved, gradients = made(
-                before, [variable.value for variable in kept], inputs, weights
+            output, after, moved, kept_by_optimizer, gradients = made(
+                *[[variable.value for variable in each] for each in variables], inputs, weights
             )
             values = {id(variable): value for variable, value in zip(trained + kept, before + after)}
-            for variable, value in zip(trained + kept, moved + after):
-                variable.assign(value)
+            for each, new in zip(variables, (moved, after, kept_by_optimizer)):
+                for variable, value in zip(each, new):
+                    variable.assign(value)
             return (
                 output,
                 {slot: values[id(variable)] for slot, variable in slots.items()},

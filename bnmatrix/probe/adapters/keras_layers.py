@@ -10,7 +10,8 @@ from typing import Any, Dict
 from .. import inputs as given_inputs
 from . import Unavailable
 
-COMPILED = ("fit", "train_on_batch", "evaluate", "predict")  # executions of a compiled model
+COMPILED = ("fit", "train_on_batch", "test_on_batch", "evaluate", "predict", "run_eagerly", "jit_compile")
+"""Executions of a compiled model."""
 BY_RANK = {"conv": "Conv%dD", "spatial_dropout": "SpatialDropout%dD"}
 CLASSES = {
     "batch_norm": "BatchNormalization",
@@ -100,23 +101,6 @@ SLOT_NAMES = {
 ATTENTION = {"query": "", "attention_output": "output_", "key": "key_", "value": "value_"}
 
 
-def refuse(cell, executions):
-    """Raise `Unavailable` for the values of axes that no Keras has; of executions there are `executions` and
-    those of a compiled model."""
-    execution, context = cell["execution"], cell["context"]
-    if cell.get("api", "default") != "default":
-        raise Unavailable("this target has no api %s" % cell["api"])
-    if execution not in (*executions, *COMPILED):
-        raise Unavailable("this target has no execution %s" % execution)
-    if context not in ("direct", "model"):
-        raise Unavailable("this target has no context %s" % context)
-    if execution in COMPILED and cell["training"] != "default":
-        raise Unavailable("only training=default exists under %s" % execution)
-    if execution in COMPILED and context == "direct":
-        raise Unavailable("%s needs a model" % execution)
-    check_rank(cell)
-
-
 def check_rank(cell):
     """Raise `Unavailable` where the layer does not take input of this rank."""
     layer = cell["layer"]
@@ -164,13 +148,15 @@ def variant_options(keras, cls, label, cell, shape):
     return options
 
 
-def make_layer(keras, label, cell, shape, options):
-    """The layer of `cell`, not built yet, not frozen yet."""
+def make_layer(keras, label, cell, shape, options, given):
+    """The layer of `cell`, not built yet; `given` are further keywords of its constructor."""
     layer = cell["layer"]
     cls = find_class(keras, label, layer, len(shape))
     names = OPTION_NAMES.get(layer, {})
     chosen = variant_options(keras, cls, label, cell, shape)
-    arguments = dict(REQUIRED.get(layer, {}), **chosen)
+    arguments = dict(REQUIRED.get(layer, {}), **chosen, **given)
+    if cell["data_format"] == "channels_first":
+        arguments.update(channels_first(cls, label))
     arguments.update({names.get(name, name): value for name, value in options.items()})
     dtype = policy(keras, cell["dtype"])
     if layer == "spectral_norm":
@@ -179,6 +165,14 @@ def make_layer(keras, label, cell, shape, options):
             keras.layers.Dense(dtype=dtype, name="wrapped", **inner), dtype=dtype, name="layer", **arguments
         )
     return cls(dtype=dtype, name="layer", **arguments)
+
+
+def channels_first(cls, label):
+    """The options that tell a layer that the channels of its input come first."""
+    for name, value in (("data_format", "channels_first"), ("axis", 1)):
+        if accepts(cls, name):
+            return {name: value}
+    raise Unavailable("%s of %s does not ask where the channels are" % (cls.__name__, label))
 
 
 def accepts(cls, name):

@@ -6,22 +6,20 @@ process. What moved between releases is looked for, never asked of a version num
 """
 
 import importlib
-from typing import Any, List
 
 import numpy as np
 
 from . import Adapter, Unavailable
 from . import keras_common as common
 from . import keras_layers as table
-from .tensorflow1_bench import CallBench, CompiledBench, tensorflow, tf
+from .keras_freezing import Freezing
+from .tensorflow1_bench import LayersBench
 from .tensorflow1_contrib import ContribMaker
+from .tensorflow1_graphs import count_gpus, tensorflow, tf
+from .tensorflow1_keras import KerasOfTensorFlow
 
+HOMES = {"default": "tf.layers", "contrib": "tf.contrib.layers"}
 CALLS = ("call", "call_without_updates", "call_over_collection")
-HOMES = {
-    "default": "tf.layers",
-    "keras": "tf.keras" if tf is tensorflow else "tf.compat.v1.keras",
-    "contrib": "tf.contrib.layers",
-}
 
 
 class TensorFlow1(Adapter):
@@ -37,6 +35,7 @@ class TensorFlow1(Adapter):
             importlib.import_module("tf_keras")  # where it is missing, say so by name
             raise
         self._devices = common.Devices(device, count_gpus())
+        self._keras = None
 
     def versions(self):
         found = {
@@ -58,75 +57,68 @@ class TensorFlow1(Adapter):
         self._seed = seed  # a seed belongs to a graph, and each bench has its own
 
     def bench(self, cell, shape, options):
-        execution, context, api = cell["execution"], cell["context"], cell["api"]
-        compiled = execution in table.COMPILED
+        api = cell["api"]
+        self.device()
+        if api == "keras":
+            if self._keras is None:
+                self._keras = KerasOfTensorFlow(self._devices)
+            return self._keras.bench(dict(cell, api="default"), shape, options, self._seed)
         if api not in HOMES:
             raise Unavailable("tf1 has no api %s" % api)
         if api == "contrib" and not hasattr(tensorflow, "contrib"):
             raise Unavailable("tf.contrib is not part of this TensorFlow")
-        if execution not in CALLS and not compiled:
-            raise Unavailable(
-                "tf1 has no execution %s: a call is part of a graph already, run in a session" % execution
-            )
-        if context not in ("direct", "model"):
-            raise Unavailable("context %s is not examined for tf1 yet" % context)
-        if api != "keras" and compiled:
-            raise Unavailable("%s has no %s" % (HOMES[api], execution))
-        if api != "keras" and context == "model":
-            raise Unavailable("%s has no model" % HOMES[api])
-        if compiled and context == "direct":
-            raise Unavailable("%s needs a model" % execution)
-        if compiled and cell["training"] != "default":
-            raise Unavailable("only training=default exists under %s" % execution)
+        refuse(cell, HOMES[api])
         maker = (ContribMaker if api == "contrib" else Maker)(cell, shape, options)
-        kind = CompiledBench if compiled else CallBench
-        return kind(cell, shape, maker, self._seed, self.device())
+        return LayersBench(cell, shape, maker, self._seed, self._devices.visible)
 
 
-def count_gpus():
-    """How many there are, without claiming one where that can be helped."""
-    config = getattr(tensorflow, "config", None)
-    places: List[Any] = [config, getattr(config, "experimental", None)]
-    for place in places:
-        if hasattr(place, "list_physical_devices"):
-            return len(place.list_physical_devices("GPU"))
-    from tensorflow.python.client import device_lib
-
-    return sum(each.device_type == "GPU" for each in device_lib.list_local_devices())
+def refuse(cell, home):
+    """Raise `Unavailable` for what neither `tf.layers` nor `tf.contrib.layers` has."""
+    execution, context = cell["execution"], cell["context"]
+    table.check_rank(cell)
+    if execution in table.COMPILED:
+        raise Unavailable("%s has no %s" % (home, execution))
+    if execution not in CALLS:
+        raise Unavailable(
+            "tf1 has no execution %s: a call is part of a graph already, run in a session" % execution
+        )
+    if context == "shared" and cell["outer"] == "functional":
+        pass  # two calls with the same variables; no model needed
+    elif context != "direct" or cell["outer"] != "functional":
+        raise Unavailable("%s has no model" % home)
+    if cell["freeze_on"] == "parent":
+        raise Unavailable("nothing holds what %s makes" % home)
+    if cell["mask"] != "none":
+        raise Unavailable("no call of %s takes a mask" % home)
 
 
 class Maker(object):
-    """The layer that the cell asks for: class and arguments. Says `Unavailable` before any graph is made."""
+    """The layer of `tf.layers` that the cell asks for. Says `Unavailable` before any graph is made."""
 
     def __init__(self, cell, shape, options):
-        layer, self.api = cell["layer"], cell["api"]
-        table.check_rank(cell)
+        layer, dtype, label = cell["layer"], cell["dtype"], HOMES["default"]
         # tf itself has `layers`, as Keras has.
-        home, label = tf if self.api == "default" else tf.keras, HOMES[self.api]
-        self.made = table.find_class(home, label, layer, len(shape))
-        self.arguments = dict(table.REQUIRED.get(layer, {}))
+        self.made = table.find_class(tf, label, layer, len(shape))
+        if dtype.startswith("mixed_"):
+            raise Unavailable("tf.layers has no mixed precision")
+        self.freezing = Freezing(cell)
+        self.arguments = dict(table.REQUIRED.get(layer, {}), dtype=dtype, **self.freezing.of_layer())
         self.arguments.update(table.variant_options(tf.keras, self.made, label, cell, shape))
+        if cell["data_format"] == "channels_first":
+            self.arguments.update(channels_first(layer))
         names = table.OPTION_NAMES.get(layer, {})
         self.arguments.update({names.get(option, option): value for option, value in options.items()})
-        self.frozen = cell["trainable"] == "false"
-        self.early = self.api == "default" or cell.get("freeze") == "constructor"
-        self.fed = self._numerics(layer, cell["dtype"])
-
-    def _numerics(self, layer, dtype):
-        """The dtype that the layer is fed with; its own goes to the arguments."""
-        self.arguments["dtype"] = dtype
-        if dtype.startswith("mixed_"):
-            if self.api == "default":
-                raise Unavailable("tf.layers has no mixed precision")
-            # The v1 Keras has no policies of its own but takes the v2 one's, and casts only when told to.
-            self.arguments.update(dtype=table.policy(tensorflow.keras, dtype), autocast=True)
-            dtype = dtype[len("mixed_") :]
-        return tf.as_dtype("int32" if layer == "embedding" else dtype)
+        self.fed = tf.as_dtype("int32" if layer == "embedding" else dtype)
 
     def layer(self):
-        """The layer, frozen or not, unbuilt."""
-        if self.early:
-            return self.made(trainable=not self.frozen, **self.arguments)
-        layer = self.made(**self.arguments)
-        layer.trainable = not self.frozen
-        return layer
+        """The layer, unbuilt."""
+        return self.made(**self.arguments)
+
+
+def channels_first(layer):
+    """The arguments of a class of `tf.layers` that put the channels first."""
+    if layer == "batch_norm":
+        return {"axis": 1}
+    if layer == "conv":
+        return {"data_format": "channels_first"}
+    raise Unavailable("%s of tf.layers has its channels last" % layer)

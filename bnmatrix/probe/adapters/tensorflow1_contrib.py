@@ -9,7 +9,8 @@ from typing import Any, Dict
 from .. import inputs as sizes
 from . import Unavailable
 from . import keras_layers as table
-from .tensorflow1_bench import tensorflow, tf
+from .keras_freezing import Freezing
+from .tensorflow1_graphs import tensorflow, tf
 
 SCOPE = "layer"
 FUNCTIONS = {
@@ -69,12 +70,21 @@ class ContribMaker(object):
         self.arguments = dict(REQUIRED.get(layer, {}))
         if layer == "unit_norm":
             self.arguments["dim"] = len(shape) - 1  # that of the channels; it cannot count from the end
+        if cell["data_format"] == "channels_first":
+            self.arguments.update(channels_first(layer, len(shape)))
         variant = table.variant_of(VARIANTS, "tf.contrib.layers", cell, shape)
         self.arguments.update(variant(home.l2_regularizer(0.01)) if callable(variant) else variant)
         for option, value in options.items():
             self.arguments.update(own_option(option, value))
-        if cell["trainable"] == "false":
-            self.arguments["trainable"] = False
+        if cell["freeze_on"] == "layer":
+            if cell["freeze"] not in ("constructor", "before_build"):
+                raise Unavailable(
+                    "a function of tf.contrib.layers makes its variables at once and keeps no flag"
+                )
+            if cell["trainable"] == "false":
+                cell = dict(cell, freeze="constructor")  # its argument is the only way
+        self.freezing = Freezing(cell)
+        self.arguments.update(self.freezing.of_layer())
         # A function computes in the dtype that it is fed with.
         self.fed = tf.as_dtype("int32" if layer == "embedding" else dtype)
 
@@ -84,32 +94,42 @@ class ContribMaker(object):
 
 
 class Function(object):
-    """What the benches need of a layer."""
+    """What the bench needs of a layer."""
 
     def __init__(self, function, arguments):
         self.call, self._arguments = function, arguments
-        self._graph = tf.get_default_graph()
+        self.weights = []  # all variables of the scope; what an optimizer adds to it later is none of them
 
     def __call__(self, x, **mode):
         given = {"is_training": mode["training"]} if mode else {}
         with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-            return self.call(x, scope=SCOPE, **dict(self._arguments, **given))
-
-    @property
-    def weights(self):
-        """All variables of the scope."""
-        return self._graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES, SCOPE + "/")
+            output = self.call(x, scope=SCOPE, **dict(self._arguments, **given))
+        self.weights = self.weights or tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES, SCOPE + "/")
+        return output
 
     @property
     def trainable_weights(self):
         """Those which the optimizers of TF 1 find."""
-        return self._graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES, SCOPE + "/")
+        return tf.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES, SCOPE + "/")
 
     @property
     def non_trainable_weights(self):
         """The others."""
         trained = {variable.name for variable in self.trainable_weights}
         return [variable for variable in self.weights if variable.name not in trained]
+
+
+def channels_first(layer, rank):
+    """The arguments that put the channels first."""
+    if layer in ("batch_norm", "instance_norm"):
+        return {"data_format": "NCHW"}
+    if layer == "conv":
+        return {"data_format": {3: "NCW", 4: "NCHW", 5: "NCDHW"}[rank]}
+    if layer == "group_norm":
+        return {"channels_axis": 1, "reduction_axes": tuple(range(2, rank))}
+    if layer == "unit_norm":
+        return {"dim": 1}
+    raise Unavailable("%s of tf.contrib.layers has its channels last" % layer)
 
 
 def own_option(option, value):

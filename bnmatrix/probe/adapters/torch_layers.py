@@ -291,7 +291,7 @@ def module(layer, variant, shape, options):
     if variant == "tracking_switched_off_later":
         made.track_running_stats = False
     if entry.wrap:
-        made = _utility(entry.wrap[variant])(made)
+        made = torch_function("nn.utils." + entry.wrap[variant])(made)
     return made
 
 
@@ -378,10 +378,11 @@ def _accepts(target, keyword):
     return keyword in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
-def _utility(path):
-    """A function below `torch.nn.utils`; not every release imports the submodules by itself."""
-    place, _, name = ("torch.nn.utils." + path).rpartition(".")
+def torch_function(path):
+    """What is at `path` below torch; not every release imports the submodules by itself."""
+    place, _, name = ("torch." + path).rpartition(".")
     try:
-        return getattr(importlib.import_module(place), name)
+        found = importlib.import_module(place)
+        return getattr(found, name) if hasattr(found, name) else importlib.import_module(place + "." + name)
     except (ImportError, AttributeError):
-        raise Unavailable("%s has no torch.nn.utils.%s" % (RELEASE, path)) from None
+        raise Unavailable("%s has no torch.%s" % (RELEASE, path)) from None
