@@ -6,6 +6,7 @@ its graph: `keras.backend.function`, of one run's output, gradients and updates.
 
 import importlib.util
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class KerasInGraphs(object):
         self.engine = GraphEngine(keras.backend)
         self.shift_class, self.recorder_class = graph_helpers(keras)
         self.bench_class = GraphBench
-        self.wrapper_base = None if holds_layers(keras) else holding_wrapper(keras)
+        self.wrapper_base = holding_base(keras)
 
     def bench(self, cell, shape, options, seed):
         """The bench of a cell, in a new graph."""
@@ -216,7 +217,9 @@ class GraphBench(KerasBench):
         return getattr(dtype, "base_dtype", dtype).name
 
     def variables(self):
-        return [(variable.name, variable) for variable in self.layer.weights]
+        # The second of a name in a graph, which is that of a reloaded model, has a number: gamma_1.
+        number = r"_\d+(?=:|$)" if self.cell["context"] == "reloaded" else "$^"
+        return [(re.sub(number, "", variable.name), variable) for variable in self.layer.weights]
 
     def mode(self, training):
         # Refused where the layer has no mode.
@@ -244,8 +247,12 @@ class GraphBench(KerasBench):
     def applied(self, called, call):
         """(a new placeholder, the output of `call` for it, the updates that the object `called` has)."""
         x = self.keras.backend.placeholder(shape=self.shape, dtype=self.fed)
+        old = set(map(id, called.updates))
         output = call(x)
-        return x, output, list(called.get_updates_for(x)) + list(called.get_updates_for(None))
+        # A subclassed model knows those of its layers, but not of which input they are.
+        found = [each for each in called.updates if id(each) not in old]
+        found += [*called.get_updates_for(x), *called.get_updates_for(None)]
+        return x, output, list({id(each): each for each in found}.values())
 
     def read(self):
         values = self.keras.backend.batch_get_value(list(self._slots.values()))
@@ -259,18 +266,17 @@ class GraphBench(KerasBench):
         return self._made[training]([self.engine.tensor(inputs, self.fed)])[0]
 
 
-def holding_wrapper(keras):
-    """The base of wrappers for a Keras that looks into those only which derive from a class of its own."""
+def holding_base(keras):
+    """The base of wrappers: a Layer, or a Wrapper where this Keras looks into no other layer."""
+    Base: Any = holding_layer(keras) if holds_layers(keras) else keras.layers.Wrapper
 
-    Wrapper: Any = keras.layers.Wrapper
-
-    class Holding(Wrapper):
+    class Holding(Base):
         def __init__(self, layer, **arguments):
             super().__init__(layer, **arguments)
             self.supports_masking = True
 
         def compute_output_shape(self, input_shape):
-            return self.layer.compute_output_shape(input_shape)
+            return self.layer.compute_output_shape(input_shape)  # the package takes its input's otherwise
 
     return Holding
 

@@ -141,7 +141,9 @@ class Path(object):
             if saved_as == "saved_model":
                 keywords = {"save_format": "tf"} if takes_save_format(self.top) else {}
             self.top.save(file, **keywords)
-            return self.keras.models.load_model(file, compile=False)
+            loaded = self.keras.models.load_model(file, compile=False)
+            loaded.get_weights()  # in a graph they are read from the file when they are first asked for
+            return loaded
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -207,6 +209,8 @@ class Path(object):
         elif asked and not takes(top, "training"):
             asked = {}
         output = top(*self.inputs_of(top, tensor), **asked)
+        if isinstance(output, list):  # a model that was loaded or cloned gives one in Keras 3.0
+            output = output[0]
         if self.context == "shared":
             output = self._mean([output, top(*self.inputs_of(top, tensor), **asked)])
         return output
@@ -256,9 +260,6 @@ def holding_layer(keras):
             super(Holding, self).__init__(**arguments)
             self.supports_masking = True
             self.layer = layer
-
-        def compute_output_shape(self, input_shape):
-            return self.layer.compute_output_shape(input_shape)
 
     return Holding
 
