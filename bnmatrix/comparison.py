@@ -66,7 +66,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """Where a fact changed in the same way: sufficient and necessary over the cells compared.
 
     Every cell compared that meets `when` has the change. Conditions of one change may overlap; each of its
-    cells is in `ids` of one. `but`: where `when` allows most of an axis's values, those that it leaves out.
+    cells is in `ids` of one, and `cells` counts those that are in others' as well. `but`: where `when` allows
+    most of an axis's values, those that it leaves out.
     """
 
     fact: str
@@ -74,6 +75,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     new: Value
     when: dict[str, list[str]]
     ids: list[str]
+    cells: int
     severity: str
     but: dict[str, list[str]] = {}
 
@@ -269,8 +271,8 @@ def conditions(
             known.setdefault(str(when), when)
             found += [
                 Condition(
-                    fact=fact, old=old, new=new, when=when, ids=ids, severity=severity(fact),
-                    but=table.left_out(when),
+                    fact=fact, old=old, new=new, when=when, ids=ids, cells=table.count(when, cause),
+                    severity=severity(fact), but=table.left_out(when),
                 )
                 for fact, old, new in causes[cause]
             ]  # fmt: skip

@@ -117,6 +117,11 @@ class Table(Generic[Key]):
             told.append(({axis: list(values) for axis, values in box.literals}, keys))
         return told
 
+    def count(self, when: Mapping[str, Sequence[str]], keys: Iterable[Key]) -> int:
+        """How many of `keys` meet the condition."""
+        wanted = self._set_of(self._numbers[key] for key in keys)
+        return (self._box(when.items()).cells & wanted).bit_count()
+
     def left_out(self, when: Mapping[str, Sequence[str]]) -> When:
         """Of each axis of which `when` allows most values, the few that it leaves out."""
         others = {axis: [v for v in self._bits[axis] if v not in values] for axis, values in when.items()}

@@ -6,7 +6,7 @@ The same on every machine and in every process: nothing here depends on chance o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
@@ -31,6 +31,9 @@ _TRIPLES = (("context", "outer", "execution"), ("freeze", "freeze_on", "executio
 """Axes of which `--full` takes three values at a time: what decides about one of them are the other two."""
 
 _ROWS = ("training", "trainable")
+
+_DEAR = {("execution", "jit_compile"): (), ("compiler", "inductor"): ("execution",)}
+"""Values whose cells take seconds each: `--full` varies nothing beside them but the axes named here."""
 
 
 def chosen(space: Space, coverage: str) -> Iterator[Cell]:
@@ -186,12 +189,24 @@ def full(layer: str, family: Family, overrides: Values = MappingProxyType({})) -
         away = ~sum(MASKS[axis] for axis in axes)
         for combination in itertools.product(*(values[axis] for axis in axes)):
             execution = combination[axes.index("execution")] if "execution" in axes else base
-            cell = rest[execution] & away | sum(map(BITS.__getitem__, zip(axes, combination, strict=True)))
+            taken = tuple(map(BITS.__getitem__, zip(axes, combination, strict=True)))
+            varied = [axis for axis, bit in zip(axes, taken, strict=True) if not bit & rest[execution]]
+            if _is_too_dear(varied, dict(zip(axes, combination, strict=True))):
+                continue
+            cell = rest[execution] & away | sum(taken)
             if all(rule & (cell | any_row) for rule in rules):
                 for row in rows:
                     if all(rule & (cell | row) for rule in of_rows):
                         found[cell | row] = None
     return [cell_of(combination) for combination in sorted(found)]
+
+
+def _is_too_dear(varied: Iterable[str], values: Mapping[str, str]) -> bool:
+    """Whether one of `values` takes seconds a cell and something is `varied` beside it."""
+    return any(
+        pair in _DEAR and any(axis not in (pair[0], *_DEAR[pair]) for axis in varied)
+        for pair in values.items()
+    )
 
 
 def _rest(layer: str, values: Values, execution: str) -> int:

@@ -153,10 +153,9 @@ def _changes(conditions: Sequence[Condition]) -> list[list[str]]:
     rows = []
     for alike in wording.by_place(conditions):
         where = wording.condition(alike[0].when, alike[0].but) or "wherever it was compared"
-        rows += [
-            [_plain(where), facts, _entry(old), _entry(new), str(len(wording.ids(alike)))]
-            for facts, old, new in wording.by_change(alike)
-        ]
+        for facts, old, new in wording.by_change(alike):
+            ids = wording.ids(one for one in alike if (one.old, one.new) == (old, new))
+            rows.append([_plain(where), facts, _entry(old), _entry(new), str(len(ids))])
     return rows
 
 

@@ -149,7 +149,8 @@ def change(conditions: Sequence[Condition], sheet: Sheet, with_ids: bool, indent
     """Where, in how many cells, and what: the facts that changed there, old beside new."""
     ids = wording.ids(conditions)
     place = wording.condition(conditions[0].when, conditions[0].but) or "wherever it was compared"
-    title = Text(place, STYLES["head"]).append(f"  {wording.cells(len(ids))}", "not bold dim")
+    more = any(one.cells > len(one.ids) for one in conditions)
+    title = Text(place, STYLES["head"]).append(f"  {wording.cells(len(ids), more)}", "not bold dim")
     lines = indented(title, sheet.width, indent, INDENT)
     rows = [
         (facts, entry(old, sheet.signs), entry(new, sheet.signs))

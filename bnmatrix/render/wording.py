@@ -368,9 +368,9 @@ def glossary(words: Iterable[Value]) -> list[tuple[str, str]]:
     return [(word, meaning) for word, meaning in GLOSSARY.items() if word in present]
 
 
-def cells(count: int) -> str:
-    """`1 cell`, `12 cells`"""
-    return f"{count} cell" if count == 1 else f"{count} cells"
+def cells(count: int, more: bool = False) -> str:
+    """`1 cell`, `12 cells`; `12 more cells` than were told elsewhere."""
+    return f"{count}{' more' if more else ''} {'cell' if count == 1 else 'cells'}"
 
 
 def or_else(words: Iterable[str]) -> str:

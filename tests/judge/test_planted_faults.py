@@ -78,6 +78,7 @@ def test_there_are_enough_planted_faults() -> None:
     assert len(PLANTED) >= 40
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("layer", torch_mutants.TWINS)
 def test_new_seeds_show_no_difference(layer: str, originals: dict[str, TargetMatrix]) -> None:
     for run in range(UNCHANGED):
