@@ -206,9 +206,21 @@ def comparable_facts(old: CellResult, new: CellResult) -> list[str]:
         fact for fact in ("outcome", *old.facts)
         if fact not in flickering and (
             fact == "outcome"
-            or (fact in new.facts and not {old.facts[fact], new.facts[fact]} & {*SAYS_NOTHING})
+            or (
+                fact in new.facts
+                and not {old.facts[fact], new.facts[fact]} & {*SAYS_NOTHING}
+                and not _was_not_reached(fact, old, new)
+            )
         )
     ]  # fmt: skip
+
+
+def _was_not_reached(fact: str, old: CellResult, new: CellResult) -> bool:
+    """Whether only one side raised, and by that left at rest what `fact` tells of: the outcome says it."""
+    if (old.outcome == "ok") == (new.outcome == "ok"):
+        return False
+    stopped = old if new.outcome == "ok" else new
+    return stopped.facts[fact] == (0 if fact == "updates_per_step" else "unchanged")
 
 
 def differs(old: CellResult, new: CellResult, fact: str) -> bool:

@@ -134,3 +134,19 @@ def test_whether_freezing_switches_to_inference_is_a_convention() -> None:
     assert [(each.name, each.old, each.new) for each in found] == [
         ("freezing also switches to inference", "yes", "no")
     ]
+
+
+def test_a_raise_that_came_before_the_step_is_told_by_the_outcome_alone() -> None:
+    stopped = cell(
+        IDENTITY, "raised", "ValueError: no", exception="ValueError", gamma="unchanged", updates_per_step=0
+    )
+    whole = cell(IDENTITY, gamma="updated", updates_per_step=1)
+    for old, new in ((stopped, whole), (whole, stopped)):
+        assert [change.fact for change in compare(target([old]), target([new]), "0").changes] == ["outcome"]
+
+
+def test_state_that_moved_before_a_raise_is_a_change() -> None:
+    stopped = cell(IDENTITY, "raised", "ValueError: no", exception="ValueError", moving_mean="updated")
+    whole = cell(IDENTITY, moving_mean="unchanged")
+    changes = compare(target([whole]), target([stopped]), "0").changes
+    assert [change.fact for change in changes] == ["outcome", "moving_mean"]

@@ -135,11 +135,15 @@ def explains(
         return None
     if np.any(scale[visible] <= 0):
         return None
-    return _with_epsilon(statistics, scale, visible, x, error)
+    # Where all values lie close to the mean, little is left of what was added up to tell the scale by.
+    spread = np.sqrt(((slope * terms) ** 2).sum(over, keepdims=True))[visible]
+    return _with_epsilon(statistics, scale, visible, error * spread / (power * scale)[visible], error)
 
 
-def _with_epsilon(statistics: Statistics, scale: Array, visible: Array, x: Array, error: float) -> Fit | None:
-    """The fit, if the groups agree on one epsilon of a plausible size."""
+def _with_epsilon(
+    statistics: Statistics, scale: Array, visible: Array, doubt: Array, error: float
+) -> Fit | None:
+    """The fit, if the groups agree on one epsilon of a plausible size. `doubt`: relative, of the scale."""
     if not visible.any():
         return Fit(statistics, scale, None)
     variance = np.broadcast_to(statistics.variance, scale.shape)[visible]
@@ -151,6 +155,7 @@ def _with_epsilon(statistics: Statistics, scale: Array, visible: Array, x: Array
         if statistics.own
         else np.full_like(found, error)
     )
+    loss = np.maximum(loss, doubt)
     low, high = meet([around(f - v, 2.0 * f * e) for f, v, e in zip(found, variance, loss, strict=True)])
     if low > high or high < 0 or low > LARGEST_EPSILON:
         return None

@@ -6,9 +6,12 @@ import pytest
 
 pytest.importorskip("torch", reason="no CPU build of torch here: make test says so")
 
+from bnmatrix.axes import parse_id
+from bnmatrix.judge import judge
+from bnmatrix.layers import layers
 from tests.judge import torch_mutants as planted
 from tests.judge.test_planted_faults import in_place_of
-from tests.laboratory import adapter, facts
+from tests.laboratory import adapter, facts, observe
 
 TRAINING = "batch_norm training=true rank=4"
 INFERENCE = "batch_norm training=false"
@@ -55,3 +58,10 @@ def test_a_fault_is_called_by_its_name(module: type) -> None:
     with in_place_of(module):
         found = facts(adapter("torch"), identity).facts
     assert {fact: found.get(fact) for fact in expected} == expected
+
+
+def test_a_single_value_near_the_moving_mean_tells_little_of_the_scale() -> None:
+    identity, seed = "batch_norm batch=one_value rank=4 training=false", 9001
+    axes = parse_id(identity).axes
+    found = judge(observe(adapter("torch"), identity, seed), layers()["batch_norm"], axes)
+    assert found.facts["normalised_by"].value == "moving"
