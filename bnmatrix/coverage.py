@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
-from bnmatrix.axes import AXES, Cell, default_of
+from bnmatrix.axes import AXES, COMPILING, Cell, default_of
 from bnmatrix.layers import layers
 from bnmatrix.space import BITS, MASKS, Space, Values, bits, cell_of, sense
 from bnmatrix.target import Family
@@ -32,8 +32,21 @@ _TRIPLES = (("context", "outer", "execution"), ("freeze", "freeze_on", "executio
 
 _ROWS = ("training", "trainable")
 
-_DEAR = {("execution", "jit_compile"): (), ("compiler", "inductor"): ("execution",)}
-"""Values whose cells take seconds each: `--full` varies nothing beside them but the axes named here."""
+_DEAR: Mapping[tuple[str, str], Values] = {
+    ("execution", "jit_compile"): {},
+    ("compiler", "inductor"): {"execution": ("compiled",)},
+}
+"""Values whose cells take seconds each, with what they need: nothing else is varied beside them."""
+
+_ALONE: Mapping[tuple[str, str], Values] = {
+    **{("training_as", value): {} for value in ("int", "numpy_bool", "tensor")},
+    ("batch", "one_value"): {},
+    ("batch", "empty"): {},
+    ("exported_as", "onnx"): {"execution": ("exported",)},
+    **_DEAR,
+}
+"""Values that a covering set of every axis has in cells of their own: they are often refused, and what is
+refused tells nothing of the values beside it."""
 
 
 def chosen(space: Space, coverage: str) -> Iterator[Cell]:
@@ -155,13 +168,31 @@ def every_value(
         "rank": tuple(str(rank) for rank in known.ranks),
         "variant": ("default", *known.variants),
     }
+    lacks = known.lacks.get(family.name, {})
+    for axis, absent in lacks.items():
+        has[axis] = [value for value in has[axis] if value not in absent]
     return {**has, **overrides}
+
+
+def of_every_axis(layer: str, family: Family, coverage: str, overrides: Values) -> Iterator[Cell]:
+    """A coverage of all that `family` and `layer` have; what is `_ALONE` with training and trainable only."""
+    values = every_value(layer, family, overrides)
+    apart = [pair for pair in _ALONE if pair[0] not in overrides and pair[1] in values[pair[0]]]
+    together = {
+        axis: [value for value in found if (axis, value) not in apart] for axis, found in values.items()
+    }
+    yield from chosen(Space(layer, together), coverage)
+    for axis, value in apart:
+        rows = {each: values[each] for each in _ROWS}
+        space = Space(layer, {**rows, **_ALONE[axis, value], axis: (value,)})
+        yield from chosen(space, "product")
 
 
 def full(layer: str, family: Family, overrides: Values = MappingProxyType({})) -> list[Cell]:
     """training x trainable x every pair of values of the other axes, the rest at its default; sensible ones.
 
-    The rest is that of a direct call, and that of fit. Besides, every three values of `_TRIPLES`.
+    The rest is that of a direct call, and that of fit. Besides, every three values of `_TRIPLES`, of
+    executions that compile a model.
     """
     values = every_value(layer, family, overrides)
     others = [axis for axis in values if axis not in _ROWS]
@@ -189,6 +220,8 @@ def full(layer: str, family: Family, overrides: Values = MappingProxyType({})) -
         away = ~sum(MASKS[axis] for axis in axes)
         for combination in itertools.product(*(values[axis] for axis in axes)):
             execution = combination[axes.index("execution")] if "execution" in axes else base
+            if len(axes) > 2 and execution not in COMPILING:
+                continue  # the pairs with a direct call are there already, and what converts is dear
             taken = tuple(map(BITS.__getitem__, zip(axes, combination, strict=True)))
             varied = [axis for axis, bit in zip(axes, taken, strict=True) if not bit & rest[execution]]
             if _is_too_dear(varied, dict(zip(axes, combination, strict=True))):
@@ -204,7 +237,7 @@ def full(layer: str, family: Family, overrides: Values = MappingProxyType({})) -
 def _is_too_dear(varied: Iterable[str], values: Mapping[str, str]) -> bool:
     """Whether one of `values` takes seconds a cell and something is `varied` beside it."""
     return any(
-        pair in _DEAR and any(axis not in (pair[0], *_DEAR[pair]) for axis in varied)
+        pair in _DEAR and any(axis != pair[0] and axis not in _DEAR[pair] for axis in varied)
         for pair in values.items()
     )
 

@@ -21,6 +21,7 @@ class Layer:
     slots:    names of its state, in the vocabulary of all frameworks
     variants: {name: what it means}, besides `default`
     classes:  {framework: what it is called there}; a framework not named has none
+    lacks:    {framework: {axis: values}} that no release of it has for this layer
     """
 
     name: str
@@ -30,6 +31,7 @@ class Layer:
     slots: tuple[str, ...]
     variants: dict[str, str]
     classes: dict[str, str]
+    lacks: dict[str, dict[str, list[str]]]
 
 
 @cache
@@ -45,6 +47,11 @@ def layers() -> dict[str, Layer]:
             slots=tuple(entry["slots"]),
             variants=entry["variants"],
             classes=entry["classes"],
+            lacks={
+                framework: axes
+                for names, axes in entry.get("lacks", {}).items()
+                for framework in names.split()
+            },
         )
         for name, entry in json.loads(text).items()
     }

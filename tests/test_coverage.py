@@ -111,12 +111,13 @@ def test_every_pair_that_is_possible_is_covered_over_all_axes() -> None:
 
 CHOSEN = """
 import sys
-from bnmatrix.coverage import chosen, every_value, full
+from bnmatrix.coverage import chosen, every_value, full, of_every_axis
 from bnmatrix.space import Space
 from bnmatrix.target import FAMILIES
 for name in ("torch", "keras"):
     values = every_value("batch_norm", FAMILIES[name])
-    for cell in [*chosen(Space("batch_norm", values), "pairwise"), *full("batch_norm", FAMILIES[name])]:
+    rows = of_every_axis("batch_norm", FAMILIES[name], "pairwise", {})
+    for cell in [*rows, *full("batch_norm", FAMILIES[name])]:
         print(cell.id)
 small = {name: values[name] for name in ("optimizer", "context", "dtype", "batch")}
 for cell in chosen(Space("batch_norm", small), "threewise"):
@@ -137,7 +138,7 @@ def test_the_same_cells_are_chosen_whatever_the_hashes() -> None:
         for seed in ("0", "4711")
     }
     assert len(told) == 1
-    assert told.pop().count("\n") > 20_000
+    assert told.pop().count("\n") > 15_000
 
 
 @pytest.mark.parametrize("name", FAMILIES)

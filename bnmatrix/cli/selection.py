@@ -13,7 +13,6 @@ from bnmatrix.measurement import Plan
 from bnmatrix.placement import Wishes, installed
 from bnmatrix.scenario import Scenario, Values, cells
 from bnmatrix.scenario_file import find
-from bnmatrix.space import Space
 from bnmatrix.target import FAMILIES, Family, Target, check_device, parse
 
 MANY = 5
@@ -200,8 +199,7 @@ def _of_every_axis(selection: Selection, family: Family) -> Iterator[Cell]:
             yield from coverages.full(layer, family, selection.overrides)
         else:
             assert selection.coverage is not None
-            space = Space(layer, coverages.every_value(layer, family, selection.overrides))
-            yield from coverages.chosen(space, selection.coverage)
+            yield from coverages.of_every_axis(layer, family, selection.coverage, selection.overrides)
 
 
 def counts(plans: Sequence[Plan]) -> str:
