@@ -12,7 +12,7 @@ import numpy as np
 from ..experiment import RATE
 from . import Adapter, Unavailable
 from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
-from .keras_export import Exported
+from .keras_export import Onnx, SavedModel
 
 
 def raw(variable):
@@ -96,7 +96,9 @@ class TensorFlowEngine(Engine):
         raise Unavailable("tf.function of TensorFlow %s compiles nothing" % self.tf.__version__)
 
     def exported(self, bench):
-        return Exported(self.tf, bench)
+        if bench.cell["exported_as"] == "onnx":
+            return Onnx(bench, ("tf2onnx",))
+        return SavedModel(self.tf, bench)
 
     def recompute(self, keras):
         return getattr(keras, "remat", None) or getattr(self.tf, "recompute_grad", None)

@@ -13,6 +13,7 @@ from ..experiment import RATE
 from . import Adapter, Unavailable
 from .keras2 import LegacyTfKeras, TensorFlowAdapter
 from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
+from .keras_export import Onnx
 
 
 class Keras3Bench(KerasBench):
@@ -182,7 +183,12 @@ class KerasOnJax(OtherBackend):
 
 
 class Keras3Engine(Engine):
-    """What torch and jax do alike, through Keras's own operations."""
+    """What torch and jax do alike, through Keras's own operations.
+
+    for_onnx: the packages that an export to ONNX takes
+    """
+
+    for_onnx = ("tensorflow", "tf2onnx")
 
     def __init__(self, keras, backend):
         self.ops, self.backend = keras.ops, backend
@@ -199,6 +205,8 @@ class Keras3Engine(Engine):
         variable.assign(self.tensor(np.reshape(array, tuple(variable.shape)), variable.dtype))
 
     def exported(self, bench):
+        if bench.cell["exported_as"] == "onnx":
+            return Onnx(bench, self.for_onnx)
         raise Unavailable("saving for serving takes TensorFlow, on whatever backend")
 
     def loss(self, y_true, y_pred):
@@ -209,6 +217,8 @@ class Keras3Engine(Engine):
 
 class TorchEngine(Keras3Engine):
     """A step by hand with autograd."""
+
+    for_onnx = ("onnxscript",)
 
     def numpy(self, value):
         if isinstance(value, np.ndarray):

@@ -126,8 +126,7 @@ class Engine(object):
         return getattr(keras, "remat", None)
 
     def exported(self, bench):
-        """`bench.outer`, saved for serving and loaded: with `call`, a function of a tensor, and `state`,
-        {slot: variable}."""
+        """`bench.outer`, saved for serving and loaded (see `keras_export`)."""
         raise Unavailable("this target has no execution exported")
 
     def batch(self, inputs, targets=None):
