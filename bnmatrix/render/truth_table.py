@@ -20,9 +20,6 @@ NARROWEST = 16
 MOST_BLOCKS = 12
 """Of more, those of the most cells are shown; of blocks without facts likewise."""
 
-MOST_PLACES = 3
-"""Of more places of a block, the widest are told."""
-
 
 def table(cells: Sequence[CellResult], folded: Folded, sheet: Sheet) -> list[Text]:
     """The truth table in columns; with a column even for what another one tells, where there is room."""
@@ -157,9 +154,8 @@ def _row_name(row: Row) -> str:
 
 def _place(block: Block) -> str:
     places = [wording.context(*entry) for entry in zip(block.where, block.but, strict=True)]
-    if len(places) > MOST_PLACES:
-        places[MOST_PLACES:] = [f"{len(places) - MOST_PLACES} further places"]
-    return wording.or_else(places)
+    shown, further = wording.briefly(places)
+    return wording.or_else([*shown, wording.further_places(further)] if further else shown)
 
 
 def _where(block: Block, width: int) -> list[Text]:

@@ -21,8 +21,11 @@ HEADLINE = ("normalised_by", "stochastic")
 ASIDE = ("input_gradient", "inference_output")
 """Facts whose laws are told by `--expand` only: the table has them, or they follow from the others."""
 
-MOST_PLACES = 2
-"""In which an answer is said to hold; of more, the widest."""
+MOST_PLACES = 3
+"""In which an answer or a row is said to hold; of more, the widest."""
+
+TWO_LINES = 150
+"""Characters that places take at the most."""
 
 FLAGS = {"training", "trainable"}
 
@@ -203,10 +206,23 @@ def _places(laws: Sequence[Law]) -> str:
     if all(set(law.when) == {"execution"} for law in laws):
         executions = dict.fromkeys(name for law in laws for name in law.when["execution"])
         return place({"execution": list(executions)})
-    places = list(dict.fromkeys(place(law.when, law.but) for law in laws if law.when))
-    if len(places) > MOST_PLACES:
-        places[MOST_PLACES:] = [f"and in {len(places) - MOST_PLACES} further places"]
-    return " ".join(places)
+    places, further = briefly(list(dict.fromkeys(place(law.when, law.but) for law in laws if law.when)))
+    return " ".join([*places, f"and in {further_places(further)}"] if further else places)
+
+
+def further_places(count: int) -> str:
+    """`1 further place`"""
+    return f"{count} further place{'s' if count > 1 else ''}"
+
+
+def briefly(places: Sequence[str]) -> tuple[list[str], int]:
+    """The places that two lines hold, one at least, and how many are left."""
+    shown: list[str] = []
+    for each in places:
+        if sum(map(len, (*shown, each))) <= TWO_LINES:
+            shown.append(each)
+    shown = shown[:MOST_PLACES] or sorted(places, key=len)[:1]
+    return shown, len(places) - len(shown)
 
 
 def where_laws_range(cells: Sequence[CellResult]) -> str:
