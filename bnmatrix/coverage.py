@@ -174,18 +174,31 @@ def every_value(
     return {**has, **overrides}
 
 
+def parts(
+    layer: str, family: Family, overrides: Values = MappingProxyType({})
+) -> list[dict[str, Sequence[str]]]:
+    """`every_value`, apart where values go together: what a family has of one interface only."""
+    values = every_value(layer, family, overrides)
+    found: list[dict[str, Sequence[str]]] = [
+        {axis: [each for each in some if each in part.get(axis, some)] for axis, some in values.items()}
+        for part in family.parts
+    ]
+    return [part for part in found if all(part.values())] or [values]
+
+
 def of_every_axis(layer: str, family: Family, coverage: str, overrides: Values) -> Iterator[Cell]:
     """A coverage of all that `family` and `layer` have; what is `_ALONE` with training and trainable only."""
-    values = every_value(layer, family, overrides)
-    apart = [pair for pair in _ALONE if pair[0] not in overrides and pair[1] in values[pair[0]]]
-    together = {
-        axis: [value for value in found if (axis, value) not in apart] for axis, found in values.items()
-    }
-    yield from chosen(Space(layer, together), coverage)
-    for axis, value in apart:
-        rows = {each: values[each] for each in _ROWS}
-        space = Space(layer, {**rows, **_ALONE[axis, value], axis: (value,)})
-        yield from chosen(space, "product")
+    for values in parts(layer, family, overrides):
+        apart = [pair for pair in _ALONE if pair[0] not in overrides and pair[1] in values[pair[0]]]
+        together = {
+            axis: [value for value in found if (axis, value) not in apart] for axis, found in values.items()
+        }
+        yield from chosen(Space(layer, together), coverage)
+        for axis, value in apart:
+            kept = {each: values[each] for each in (*_ROWS, "api")}
+            kept["api"] = kept["api"][:1]
+            space = Space(layer, {**kept, **_ALONE[axis, value], axis: (value,)})
+            yield from chosen(space, "product")
 
 
 def full(layer: str, family: Family, overrides: Values = MappingProxyType({})) -> list[Cell]:
@@ -194,9 +207,13 @@ def full(layer: str, family: Family, overrides: Values = MappingProxyType({})) -
     The rest is that of a direct call, and that of fit. Besides, every three values of `_TRIPLES`, of
     executions that compile a model.
     """
-    values = every_value(layer, family, overrides)
+    found = {cell for values in parts(layer, family, overrides) for cell in _full(layer, values)}
+    return [cell_of(combination) for combination in sorted(found)]
+
+
+def _full(layer: str, values: Mapping[str, Sequence[str]]) -> Iterator[int]:
     others = [axis for axis in values if axis not in _ROWS]
-    bases = [name for name in _BASES if name in values["execution"]] or values["execution"][:1]
+    bases = [name for name in _BASES if name in values["execution"]] or list(values["execution"][:1])
     rules = sense(layer)
     rows = [
         bits("training", [training]) | bits("trainable", [trainable])
@@ -209,7 +226,6 @@ def full(layer: str, family: Family, overrides: Values = MappingProxyType({})) -
     of_rows = [rule for rule in rules if rule & (MASKS["training"] | MASKS["trainable"])]
     rest = {name: _rest(layer, values, name) for name in values["execution"]}
 
-    found: dict[int, None] = {}
     groups: list[tuple[str, tuple[str, ...]]] = [
         (base, pair) for base in bases for pair in itertools.combinations(others, 2)
     ]
@@ -230,8 +246,7 @@ def full(layer: str, family: Family, overrides: Values = MappingProxyType({})) -
             if all(rule & (cell | any_row) for rule in rules):
                 for row in rows:
                     if all(rule & (cell | row) for rule in of_rows):
-                        found[cell | row] = None
-    return [cell_of(combination) for combination in sorted(found)]
+                        yield cell | row
 
 
 def _is_too_dear(varied: Iterable[str], values: Mapping[str, str]) -> bool:
@@ -242,7 +257,7 @@ def _is_too_dear(varied: Iterable[str], values: Mapping[str, str]) -> bool:
     )
 
 
-def _rest(layer: str, values: Values, execution: str) -> int:
+def _rest(layer: str, values: Mapping[str, Sequence[str]], execution: str) -> int:
     """What is at its default beside an execution: the first value where an axis may not have its default."""
     at = {"layer": layer, "execution": execution}
     combination = bits("layer", (layer,)) | bits("execution", (execution,))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bnmatrix.axes import AXES, COMPILING
@@ -50,6 +51,17 @@ _TF1: Values = {
     "execution": ("call", "call_without_updates", "call_over_collection", *COMPILING),
     "context": _without("context", *_TORCH_CONTEXTS, "stateless", "checkpointed"),
 }
+_TF_LAYERS: Values = {
+    "api": ("default", "contrib"),
+    "execution": ("call", "call_without_updates", "call_over_collection"),
+    "context": ("direct", "shared"),
+    "outer": ("functional",),
+    "depth": ("1",),
+    "saved_as": ("default",),
+    "mask": ("none",),
+}
+"""There are no models of them."""
+
 _TORCH: Values = {
     "api": ("default", "functional"),
     "freeze": _without("freeze", "constructor", "before_compile"),
@@ -76,6 +88,7 @@ class Family:
     packages:   what must be installed for it, as module names
     extra:      the extra of bnmatrix that brings them
     values:     its values of the axes of which it does not have all; the default is the first
+    parts:      values that go together, where not all do: each a narrower choice of `values`
     variables:  environment variables its probe needs
     """
 
@@ -86,6 +99,7 @@ class Family:
     packages: tuple[str, ...]
     extra: str
     values: Values
+    parts: tuple[Values, ...] = (MappingProxyType({}),)
     variables: tuple[tuple[str, str], ...] = ()
 
 
@@ -100,6 +114,7 @@ FAMILIES = {
             packages=("tensorflow", "tf_keras"),
             extra="tf1",
             values=_TF1,
+            parts=(_TF_LAYERS, {"api": ("keras",)}),
             variables=(("TF_USE_LEGACY_KERAS", "1"),),
         ),
         Family(

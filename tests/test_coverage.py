@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnmatrix.axes import AXES, is_sensible, make_cell
-from bnmatrix.coverage import chosen, covering, every_value, full
+from bnmatrix.coverage import chosen, covering, every_value, full, parts
 from bnmatrix.layers import layers
 from bnmatrix.space import Space, cell_of, clauses
 from bnmatrix.target import FAMILIES
@@ -148,13 +148,13 @@ def test_full_is_every_pair_of_the_other_axes_with_training_and_trainable(name: 
     assert len({cell.id for cell in found}) == len(found)
     assert all(is_sensible(cell.axes) for cell in found)
     there = {cell.values for cell in found}
-    values = every_value("batch_norm", family)
-    others = [axis for axis in values if axis not in ("training", "trainable")]
-    for base in ("call", "fit"):
+    for values, base in itertools.product(parts("batch_norm", family), ("call", "fit")):
+        others = [axis for axis in values if axis not in ("training", "trainable")]
         if base in values["execution"]:
             for one, other in itertools.combinations([axis for axis in others if axis != "execution"], 2):
                 for pair in itertools.product(values[one], values[other]):
-                    chosen_values = {"execution": base, one: pair[0], other: pair[1]}
+                    rest = {"execution": base, "api": values["api"][0]}
+                    chosen_values = {**rest, one: pair[0], other: pair[1]}
                     for training, trainable in itertools.product(values["training"], values["trainable"]):
                         cell = make_cell({**chosen_values, "training": training, "trainable": trainable})
                         assert (cell.values in there) == is_sensible(cell.axes), cell.id

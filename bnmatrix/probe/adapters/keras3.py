@@ -6,6 +6,7 @@ TensorFlow is never imported.
 
 import os
 import random
+from typing import Tuple
 
 import numpy as np
 
@@ -188,7 +189,7 @@ class Keras3Engine(Engine):
     for_onnx: the packages that an export to ONNX takes
     """
 
-    for_onnx = ("tensorflow", "tf2onnx")
+    for_onnx: Tuple[str, ...] = ("tensorflow", "tf2onnx")
 
     def __init__(self, keras, backend):
         self.ops, self.backend = keras.ops, backend
