@@ -189,7 +189,13 @@ def parts(
 def of_every_axis(layer: str, family: Family, coverage: str, overrides: Values) -> Iterator[Cell]:
     """A coverage of all that `family` and `layer` have; what is `_ALONE` with training and trainable only."""
     for values in parts(layer, family, overrides):
-        apart = [pair for pair in _ALONE if pair[0] not in overrides and pair[1] in values[pair[0]]]
+        apart = [
+            (axis, value)
+            for (axis, value), needs in _ALONE.items()
+            if axis not in overrides
+            and value in values[axis]
+            and all(set(some) <= set(values[each]) for each, some in needs.items())
+        ]
         together = {
             axis: [value for value in found if (axis, value) not in apart] for axis, found in values.items()
         }
