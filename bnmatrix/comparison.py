@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from bnmatrix.conditions import Table, When
-from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Interval, Law, TargetMatrix, Value
+from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Interval, Law, Tabular, TargetMatrix, Value
 
 MEASURED = ("ok", "raised", "crashed")
 """Outcomes that say something about behaviour; `unavailable`, `timed_out` and `skipped` say nothing."""
@@ -24,6 +24,12 @@ DESCRIPTIVE = (
     "exception", "trainable_weights", "non_trainable_weights", "regularisation_losses", "weight_order",
     "mode_after", "trainable_after", "warnings", "statistics_dtype", "output_dtype",
 )  # fmt: skip
+SEVERITIES = ("semantic", "numeric", "descriptive")
+"""Of a change, the weightiest first: what moves and normalises, by how much, what is said of it."""
+
+DEGREES = ("update_rate", "next_update_rate", "epsilon", "output_scale")
+"""Numbers that carry an interval; the others are counts."""
+
 CONVENTIONS = ("update_rate", "epsilon", "variance_estimator", "output_scale")
 SAYS_NOTHING = ("undecided", "unstable")
 
@@ -51,7 +57,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact of one cell. Severity: semantic (what moves, normalises), numeric (how much), descriptive."""
+    """One fact of one cell. Severity: one of `SEVERITIES`."""
 
     target: str
     id: str
@@ -118,7 +124,7 @@ class SideLaw(msgspec.Struct, frozen=True, kw_only=True):
     but: dict[str, list[str]] = {}
 
 
-class Diff(msgspec.Struct, frozen=True, kw_only=True):
+class Diff(msgspec.Struct, Tabular, frozen=True, kw_only=True):
     """What `bnmatrix diff --format json` prints."""
 
     schema_version: int
@@ -293,7 +299,7 @@ def conditions(
 
 def weight(severity: str) -> int:
     """Changes are sorted by this."""
-    return ("semantic", "numeric", "descriptive").index(severity)
+    return SEVERITIES.index(severity)
 
 
 def conventions(old: TargetMatrix, new: TargetMatrix) -> list[Convention]:

@@ -22,6 +22,9 @@ COVERAGES = {
 }
 """How many of the combinations are taken, and what occurs in them."""
 
+FULL = "full"
+"""Another name for the cells of `full`, where a coverage is named."""
+
 _STRENGTH = {"pairwise": 2, "threewise": 3}
 
 _BASES = ("call", "fit")

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from bnmatrix.matrix import CellResult, ExpectationResult, Matrix, TargetMatrix
 from bnmatrix.scenario import Expectation, Scenario, matches
 from bnmatrix.scenario_file import is_number
 from bnmatrix.target import FAMILIES
 
+if TYPE_CHECKING:
+    from bnmatrix.selection import Task
+
 RELATIVE = 1e-6
 """How closely a measured number must meet an expected one."""
+
+
+def answered(tasks: Sequence[Task], matrix: Matrix) -> Matrix:
+    """`matrix` with what became of the scenarios' expectations, and with whose numbers were given."""
+    targets = [
+        target
+        if task.plan.given is None
+        else msgspec.structs.replace(target, given_by=task.scenarios[0].name)
+        for task, target in zip(tasks, matrix.targets, strict=True)
+    ]
+    found = []
+    scenarios = {scenario.name: scenario for task in tasks for scenario in task.scenarios if scenario.expect}
+    for scenario in scenarios.values():
+        # Plans and targets correspond; a scenario is asked of the plans that measured it only.
+        own = [target for task, target in zip(tasks, targets, strict=True) if scenario in task.scenarios]
+        found += check(scenario, msgspec.structs.replace(matrix, targets=own))
+    return msgspec.structs.replace(matrix, targets=targets, expectations=found)
 
 
 def check(scenario: Scenario, matrix: Matrix) -> list[ExpectationResult]:

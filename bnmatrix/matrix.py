@@ -6,12 +6,15 @@ These structs are the JSON of `run` (DESIGN section 6), field for field.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bnmatrix.axes import check_value, make_cell
 from bnmatrix.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA_VERSION = 1
 
@@ -27,6 +30,18 @@ Value = str | int | float
 """What a fact says: a word, an integer, yes/no, or a number (whose interval lies in `measured`)."""
 
 Interval = tuple[float, float]
+
+
+class Tabular:
+    """A result that has rows."""
+
+    __slots__ = ()
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The rows that its CSV has, as a data frame. Raises ImportError where pandas is not installed."""
+        from bnmatrix.rows import frame
+
+        return frame(self)  # type: ignore[arg-type]  # each of its classes is one of those
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,7 +122,7 @@ class TargetMatrix(msgspec.Struct, frozen=True, kw_only=True):
         return {cell.id: cell for cell in self.cells}
 
 
-class Matrix(msgspec.Struct, frozen=True, kw_only=True):
+class Matrix(msgspec.Struct, Tabular, frozen=True, kw_only=True):
     """A run: what `bnmatrix run --format json` prints."""
 
     schema_version: int

@@ -87,6 +87,10 @@ class Options:
     known: bool = False
 
 
+Measure = Callable[[Sequence[Plan], str | None], Matrix]
+"""`measure` with everything else decided; the text says what for, where it is not plain."""
+
+
 def device_of(target: Target, options: Options) -> str:
     """Where `target` computes."""
     return target.device or options.device or "cpu"

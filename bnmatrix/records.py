@@ -13,7 +13,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Records:
     """The store, in terms of cells. `refresh`: nothing is looked up, and what is measured is put anew.
 
     found: how many results were known
+    lost:  why results could not be kept, once that is known
     """
 
     def __init__(self, store: Store, refresh: bool = False) -> None:
@@ -66,6 +68,7 @@ class Records:
         self._refresh = refresh
         self._headers: set[bytes] = set()
         self.found = 0
+        self.lost: str | None = None
 
     def known(
         self, place: Place, cells: Sequence[Cell], seed: int, given: Mapping[str, Any] | None
@@ -99,6 +102,28 @@ class Records:
             self._headers.add(top)
             self._store.put(top, encode(header))
         self._store.put(cell_key(place, cell, seed, given), encode(result))
+
+
+@contextmanager
+def opened(refresh: bool, tell: Callable[[str], None]) -> Iterator[Records]:
+    """What is known, from the user's store. `tell` gets what befalls the store, some of it at the end."""
+    from bnmatrix.environment import places
+
+    store = Store.open(places.root() / "store")
+    if store.note:
+        tell(store.note)
+    told = len(store.notes)
+    records = Records(store, refresh)
+    try:
+        yield records
+    finally:
+        store.close()
+        records.lost = store.failed
+        for text in store.notes[told:]:  # damage shows only when it is read
+            tell(text)
+        if store.damaged:
+            what = "1 damaged record" if store.damaged == 1 else f"{store.damaged} damaged records"
+            tell(f"{what} of the store {'was' if store.damaged == 1 else 'were'} measured anew")
 
 
 def cell_key(place: Place, cell: Cell, seed: int, given: Mapping[str, Any] | None) -> bytes:

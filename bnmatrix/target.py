@@ -299,17 +299,18 @@ def _of_name(text: str, name: str, backend: str | None, versions: str) -> Target
     """A target of the user's own name."""
     from bnmatrix.named_targets import find
 
-    entry = find(name)
-    if entry is None:
+    found = find(name)
+    if found is None:
         from bnmatrix.named_targets import names
 
         raise unknown("framework", name or text, [*FAMILIES, *names()])
+    entry, file = found
     if backend or versions:
-        raise UsageError(f"{text}: {name} has its version in {entry.file}", f"write it as it is: {name}")
+        raise UsageError(f"{text}: {name} has its version in {file}", f"write it as it is: {name}")
     if find(re.split(r"[^\w-]", entry.target, maxsplit=1)[0]):
-        raise UsageError(f"{entry.file}: the target of {name} is a name itself", _EXAMPLES)
+        raise UsageError(f"{file}: the target of {name} is a name itself", _EXAMPLES)
     target = parse(entry.target)
-    pins = (*target.pins, *(_pin(f"{entry.file}: {name}", package) for package in entry.packages))
+    pins = (*target.pins, *(_pin(f"{file}: {name}", package) for package in entry.packages))
     return replace(target, pins=pins, python=entry.python, variables=tuple(entry.variables.items()))
 
 

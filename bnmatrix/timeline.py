@@ -27,7 +27,7 @@ from bnmatrix.comparison import (
 )
 from bnmatrix.conditions import boxes
 from bnmatrix.laws import TOLD, Place, axes_of, by_place, rules, values_told
-from bnmatrix.matrix import SCHEMA_VERSION, CellResult, TargetMatrix, Value
+from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Tabular, TargetMatrix, Value
 from bnmatrix.runs import History, Pair, Said, stretches
 from bnmatrix.target import FAMILIES
 
@@ -128,7 +128,7 @@ class Flicker(msgspec.Struct, frozen=True, kw_only=True):
     rate: float
 
 
-class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+class Timeline(msgspec.Struct, Tabular, frozen=True, kw_only=True):
     """What `bnmatrix timeline --format json` prints. Runs, gaps and changes name releases by `release`.
 
     `framework` is as it is named on the command line, with its backend. `summary` counts cells: one is
@@ -240,7 +240,7 @@ def _take_cell(identity: str, columns: _Columns, found: _Found) -> None:
         if cell is None:
             silent[number] = (NOT_THERE, "no such cell")
         elif cell.outcome not in MEASURED:
-            silent[number] = (cell.outcome, _reason(cell, columns.versions[number]))
+            silent[number] = (cell.outcome, reason_of(cell, columns.versions[number]))
         else:
             telling[number] = cell
             for fact, rate in unstable_facts(cell).items():
@@ -422,10 +422,10 @@ def _why_nothing(target: TargetMatrix) -> str | None:
     if any(cell.outcome in outcomes for cell in target.cells):
         return None
     versions = target.versions.values()
-    return _commonest(_reason(cell, versions) for cell in target.cells) or "no cell"
+    return _commonest(reason_of(cell, versions) for cell in target.cells) or "no cell"
 
 
-def _reason(cell: CellResult, versions: Iterable[str]) -> str:
+def reason_of(cell: CellResult, versions: Iterable[str]) -> str:
     """Why a cell says nothing, without the release's own versions."""
     reason = cell.reason or cell.outcome
     for version in versions:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = "pytester"
+
 ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
 
 

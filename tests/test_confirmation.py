@@ -11,15 +11,15 @@ import msgspec
 import pytest
 
 from bnmatrix import measurement
-from bnmatrix.cli.measuring import Means
-from bnmatrix.cli.selection import cells_of, select
-from bnmatrix.cli.sides import compared
+from bnmatrix.cli.measuring import Means, measurer, teller
 from bnmatrix.comparison import Diff
 from bnmatrix.confirmation import FEW, Sides, confirmed
 from bnmatrix.matrix import AGAIN, CellResult, TargetMatrix, dump
 from bnmatrix.measurement import Options
 from bnmatrix.runner import Guest
 from bnmatrix.runner.process import PROBE
+from bnmatrix.selection import cells_of, select
+from bnmatrix.sides import compared
 from bnmatrix.target import FAMILIES, Target, parse
 from tests.tables import cell, target
 
@@ -162,7 +162,9 @@ def leaking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_what_cells_leave_behind_is_no_change(capfd: pytest.CaptureFixture[str]) -> None:
     selection = select(None, None, ["execution=call", "rank=2", "training=true,false"], None, None)
     means = Means(Options(), no_cache=True)
-    _, diff = compared("torch", "torch:cpu", selection, means)  # without a store, for they would share it
+    _, diff = compared(
+        "torch", "torch:cpu", selection, measurer(means), teller(means)
+    )  # without a store, for they would share it
     assert diff.changes == []
     assert diff.summary.unstable == 4
     assert {each.fact for each in diff.unstable} == {"epsilon"}
@@ -178,7 +180,8 @@ def test_what_was_measured_again_is_known(capfd: pytest.CaptureFixture[str], tmp
 
     def outcome(**options: bool) -> tuple[Diff, bool]:
         capfd.readouterr()
-        diff = compared(str(saved), "torch:cpu", selection, Means(Options(), **options))[1]
+        means = Means(Options(), **options)
+        diff = compared(str(saved), "torch:cpu", selection, measurer(means), teller(means))[1]
         return diff, "measuring 3 changes again" in capfd.readouterr().err
 
     first, was_measured = outcome()

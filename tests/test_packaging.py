@@ -68,7 +68,8 @@ def test_wheel_requires_no_framework_unless_asked(wheel: Path) -> None:
 
 
 def test_program_works_in_an_empty_environment(empty_environment: Path, tmp_path: Path) -> None:
-    version = ast.literal_eval((ROOT / "bnmatrix" / "__init__.py").read_text().split("__version__ = ")[1])
+    text = (ROOT / "bnmatrix" / "__init__.py").read_text().split("__version__ = ")[1]
+    version = ast.literal_eval(text.splitlines()[0])
     assert version in run(empty_environment / "bnmatrix", "--version", cwd=tmp_path)
     assert "core" in run(empty_environment / "bnmatrix", "list", "scenarios", cwd=tmp_path)
 

@@ -30,6 +30,7 @@ def diff(
     expand: options.Expand = False,
     format: options.Format = "table",
     output: options.Output = None,
+    witness: options.Witness = None,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
     timeout: options.Timeout = 60.0,
@@ -49,10 +50,11 @@ def diff(
     4: the store of known results cannot be used. 5: nothing could be compared.
     """
     from bnmatrix.cli.dry_run import ahead, check_ahead
-    from bnmatrix.cli.measuring import code_of, means
+    from bnmatrix.cli.measuring import code_of, means, measurer, teller
     from bnmatrix.cli.output import check_format, check_writable, write
-    from bnmatrix.cli.selection import select
-    from bnmatrix.cli.sides import compared, plans_of
+    from bnmatrix.cli.witnesses import check_folder, check_sides, hand_over
+    from bnmatrix.selection import select
+    from bnmatrix.sides import compared, plans_of
 
     check_format(format)
     check_ahead(dry_run, format)
@@ -61,8 +63,12 @@ def diff(
     how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
     if dry_run:
         return ahead(plans_of(old, new, selection), how, format, path)
-    matrix, result = compared(old, new, selection, how)
+    both = None if witness is None else check_sides(plans_of(old, new, selection))
+    folder = check_folder(witness)
+    matrix, result = compared(old, new, selection, measurer(how), teller(how))
     write(result, format, path, expand)
+    if folder is not None and both is not None:
+        hand_over(folder, result.conditions, *both, how)
     code = code_of(matrix, how)
     if result.changes:
         return Exit.CHANGED

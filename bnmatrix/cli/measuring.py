@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from bnmatrix.cli.progress import Reporter, note
-from bnmatrix.cli.selection import Task, counts
 from bnmatrix.errors import Exit
 from bnmatrix.matrix import FAULTS, Matrix, is_complete
-from bnmatrix.measurement import Options, Plan, measure
+from bnmatrix.measurement import Measure, Options, Plan, measure
 from bnmatrix.placement import Wishes
+from bnmatrix.selection import Task, counts
 
 if TYPE_CHECKING:
     from bnmatrix.records import Records
-    from bnmatrix.store import Store
 
 
 @dataclass
@@ -70,37 +69,27 @@ def measured(plans: Sequence[Plan], means: Means, title: str | None = None) -> M
     return matrix
 
 
+def measurer(means: Means) -> Measure:
+    """`measured`, for what does not know of `Means`."""
+    return lambda plans, title: measured(plans, means, title)
+
+
+def teller(means: Means) -> Callable[[str], None]:
+    """Says a line on stderr."""
+    return lambda text: note(text, means.quiet)
+
+
 @contextmanager
 def opened(means: Means) -> Iterator[Records | None]:
     """What is known, unless it is not to be used; afterwards what befell the store is told."""
-    from bnmatrix.records import Records
+    from bnmatrix import records
 
     if means.no_cache:
         yield None
         return
-    store = _store(means)
-    told = len(store.notes)
-    try:
-        yield Records(store, means.refresh)
-    finally:
-        store.close()
-        means.lost = means.lost or store.failed
-        for text in store.notes[told:]:  # damage shows only when it is read
-            note(text, means.quiet)
-        if store.damaged:
-            what = "1 damaged record" if store.damaged == 1 else f"{store.damaged} damaged records"
-            verb = "was" if store.damaged == 1 else "were"
-            note(f"{what} of the store {verb} measured anew", means.quiet)
-
-
-def _store(means: Means) -> Store:
-    from bnmatrix.environment import places
-    from bnmatrix.store import Store
-
-    store = Store.open(places.root() / "store")
-    if store.note:
-        note(store.note, means.quiet)
-    return store
+    with records.opened(means.refresh, teller(means)) as known:
+        yield known
+    means.lost = means.lost or known.lost
 
 
 def code_of(matrix: Matrix, means: Means) -> int:
@@ -115,27 +104,6 @@ def code_of(matrix: Matrix, means: Means) -> int:
     if not is_complete(matrix):
         return Exit.INCOMPLETE
     return Exit.STORE if means.lost else Exit.DONE
-
-
-def check(tasks: Sequence[Task], matrix: Matrix) -> Matrix:
-    """`matrix` with what became of the scenarios' expectations, and with whose numbers were given."""
-    import msgspec
-
-    from bnmatrix.expectations import check as answers
-
-    targets = [
-        target
-        if task.plan.given is None
-        else msgspec.structs.replace(target, given_by=task.scenarios[0].name)
-        for task, target in zip(tasks, matrix.targets, strict=True)
-    ]
-    found = []
-    scenarios = {scenario.name: scenario for task in tasks for scenario in task.scenarios if scenario.expect}
-    for scenario in scenarios.values():
-        # Plans and targets correspond; a scenario is asked of the plans that measured it only.
-        own = [target for task, target in zip(tasks, targets, strict=True) if scenario in task.scenarios]
-        found += answers(scenario, msgspec.structs.replace(matrix, targets=own))
-    return msgspec.structs.replace(matrix, targets=targets, expectations=found)
 
 
 def say_unasked(tasks: Sequence[Task], matrix: Matrix, quiet: bool) -> None:

@@ -50,9 +50,9 @@ def complete_axis(incomplete: str) -> list[str]:
 
 def complete_coverage(incomplete: str) -> list[str]:
     """Coverages."""
-    from bnmatrix.coverage import COVERAGES
+    from bnmatrix.coverage import COVERAGES, FULL
 
-    return _matching(COVERAGES, incomplete)
+    return _matching([*COVERAGES, FULL], incomplete)
 
 
 def complete_format(incomplete: str) -> list[str]:
@@ -106,7 +106,7 @@ Coverage = Annotated[
         metavar="COVERAGE",
         autocompletion=complete_coverage,
         help="pairwise or threewise: few cells, in which every two or three values occur together. "
-        "product: all. Without a scenario: of every axis.",
+        "product: all. full: as --full. Without a scenario: of every axis.",
     ),
 ]
 Full = Annotated[
@@ -137,6 +137,33 @@ Format = Annotated[
     str,
     typer.Option(
         "--format", metavar="FORMAT", autocompletion=complete_format, help="table, json, csv or markdown."
+    ),
+]
+
+
+def complete_check_format(incomplete: str) -> list[str]:
+    """Formats of a check."""
+    from bnmatrix.render import CHECK_FORMATS
+
+    return _matching(CHECK_FORMATS, incomplete)
+
+
+CheckFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        autocompletion=complete_check_format,
+        help="table, json, csv, markdown, junit, sarif or github.",
+    ),
+]
+Witness = Annotated[
+    str | None,
+    typer.Option(
+        "--witness",
+        metavar="DIR",
+        help="For each changed condition write a short program into DIR that shows it on both sides "
+        "without bnmatrix.",
     ),
 ]
 Output = Annotated[

@@ -14,13 +14,14 @@ from bnmatrix.errors import UsageError, unknown
 from bnmatrix.render import FORMATS
 
 if TYPE_CHECKING:
+    from bnmatrix.checked import Check
     from bnmatrix.render import Result
 
 
-def check_format(name: str) -> None:
+def check_format(name: str, known: tuple[str, ...] = FORMATS) -> None:
     """Raise UsageError, naming the nearest, unless `name` is a format."""
-    if name not in FORMATS:
-        raise unknown("format", name, FORMATS)
+    if name not in known:
+        raise unknown("format", name, known)
 
 
 def check_writable(name: str | None) -> Path | None:
@@ -76,9 +77,27 @@ def _text(result: Result, form: str, expand: bool) -> str:
         from bnmatrix.render import as_markdown
 
         return as_markdown.text(result)
-    from bnmatrix.render import terminal
+    if form == "table":
+        from bnmatrix.render import terminal
 
-    return terminal.text(result, expand)
+        return terminal.text(result, expand)
+    from bnmatrix.checked import Check
+
+    assert isinstance(result, Check)
+    return _for_ci(result, form)
+
+
+def _for_ci(check: Check, form: str) -> str:
+    """`check` in a format that only checks have, with the places in the project where findings belong."""
+    if form == "junit":
+        from bnmatrix.render import as_junit
+
+        return as_junit.text(check)
+    from bnmatrix.check_places import places
+    from bnmatrix.render import as_github, as_sarif
+
+    found = places(check, Path(check.baseline).parent if check.baseline else Path.cwd())
+    return as_github.text(check, found) if form == "github" else as_sarif.text(check, found)
 
 
 def _to_stdout(result: Result, form: str, expand: bool) -> None:

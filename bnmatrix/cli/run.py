@@ -38,10 +38,11 @@ def run(
     be run. 4: the store of known results cannot be used.
     """
     from bnmatrix.cli.dry_run import ahead, check_ahead
-    from bnmatrix.cli.measuring import check, code_of, means, measured, say_unasked
+    from bnmatrix.cli.measuring import code_of, means, measured, say_unasked
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.progress import note
-    from bnmatrix.cli.selection import select, targets, tasks
+    from bnmatrix.expectations import answered
+    from bnmatrix.selection import select, targets, tasks
 
     check_format(format)
     check_ahead(dry_run, format)
@@ -54,7 +55,7 @@ def run(
         note(text, quiet)
     if dry_run:
         return ahead([task.plan for task in work], how, format, path)
-    matrix = check(work, measured([task.plan for task in work], how))
+    matrix = answered(work, measured([task.plan for task in work], how))
     say_unasked(work, matrix, quiet)
     write(matrix, format, path, expand)
     code = code_of(matrix, how)

@@ -82,9 +82,9 @@ def timeline(
     from bnmatrix.cli.measuring import code_of, means, measured
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.progress import note
-    from bnmatrix.cli.selection import no_given, select, tasks
     from bnmatrix.errors import UsageError, unknown
     from bnmatrix.releases import releases
+    from bnmatrix.selection import no_given, select, tasks
     from bnmatrix.timeline import timeline as over_time
 
     check_format(format)

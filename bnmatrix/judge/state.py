@@ -119,7 +119,8 @@ def share(before: State, after: State, batch_mean: Array, error: float) -> Inter
 
     before, after: states with `moving_mean` of shape (C,)
     error:         relative error of one number
-    None where the mean did not move, or is not of one value a channel; empty where the channels disagree.
+    None where the mean did not move, was the batch's already, or is not of one value a channel; empty where
+    channels disagree.
     """
     if "moving_mean" not in before or "moving_mean" not in after:
         return None
@@ -128,6 +129,12 @@ def share(before: State, after: State, batch_mean: Array, error: float) -> Inter
         return None
     if not np.all(np.isfinite(new)):
         return (math.inf, -math.inf)
+    tells = batch_mean != old  # a mean that is the batch's already stays where it is
+    if np.any(np.abs(new - old)[~tells] > CANCELLED * error * np.abs(old)[~tells]):
+        return (math.inf, -math.inf)
+    if not tells.any():
+        return None
+    old, new, batch_mean = old[tells], new[tells], batch_mean[tells]
     distance = batch_mean - old
     shares = (new - old) / distance
     rounding = error * (np.abs(old) + np.abs(batch_mean)) / np.abs(distance)

@@ -8,10 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from bnmatrix.bisect import Bisection
+    from bnmatrix.checked import Check
     from bnmatrix.comparison import Diff
     from bnmatrix.matrix import Matrix
     from bnmatrix.timeline import Timeline
 
-    Result: TypeAlias = Matrix | Diff | Timeline
+    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check
 
 FORMATS = ("table", "json", "csv", "markdown")
+
+CHECK_FORMATS = (*FORMATS, "junit", "sarif", "github")
+"""Of a check also what CI systems read."""

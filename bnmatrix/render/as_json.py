@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bnmatrix.bisect import Bisection
+from bnmatrix.checked import Check
 from bnmatrix.comparison import Diff
+from bnmatrix.configuration import Configuration
 from bnmatrix.matrix import Matrix, dump
 from bnmatrix.timeline import Timeline
 
@@ -20,7 +23,16 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 
-TYPES: dict[str, type[msgspec.Struct]] = {"run": Matrix, "diff": Diff, "timeline": Timeline}
+TYPES: dict[str, type[msgspec.Struct]] = {
+    "run": Matrix,
+    "diff": Diff,
+    "timeline": Timeline,
+    "bisect": Bisection,
+    "check": Check,
+}
+
+CONFIGURATION = "configuration"
+"""What is read, and has a schema as well."""
 
 
 def text(result: Result) -> str:
@@ -29,11 +41,12 @@ def text(result: Result) -> str:
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema of what the command `kind` prints. Other fields are allowed."""
+    """The JSON Schema of what the command `kind` prints, other fields allowed; or of the configuration."""
+    is_read = kind == CONFIGURATION
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"what `bnmatrix {kind} --format json` prints",
-        **msgspec.json.schema(TYPES[kind]),
+        "title": "[tool.bnmatrix]" if is_read else f"what `bnmatrix {kind} --format json` prints",
+        **msgspec.json.schema(Configuration if is_read else TYPES[kind]),
     }
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from bnmatrix.accepted import EXPIRED, UNMATCHED
+from bnmatrix.bisect import Bisection
+from bnmatrix.checked import Check
 from bnmatrix.comparison import Condition, Diff
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
-from bnmatrix.render import over_time, wording
+from bnmatrix.render import over_time, searched, wording
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
 from bnmatrix.timeline import Timeline
 
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from bnmatrix.render import Result
 
 CHANGES = ["where", "fact", "old", "new", "cells"]
+
+FEW_CELLS = 2
+"""Of a bisection: as many are named one by one."""
 
 LONGEST_LIST = 50
 """More cell ids than this are counted."""
@@ -24,6 +30,10 @@ def text(result: Result) -> str:
     """The result as GitHub-flavoured Markdown."""
     if isinstance(result, Timeline):
         lines = _timeline(result)
+    elif isinstance(result, Bisection):
+        lines = _bisection(result)
+    elif isinstance(result, Check):
+        lines = _check(result)
     else:
         lines = _diff(result) if isinstance(result, Diff) else _run(result)
     return "\n".join(lines).rstrip() + "\n"
@@ -148,14 +158,61 @@ def _diff(diff: Diff) -> Iterable[str]:
             yield f"- and {len(diff.unstable) - LONGEST_LIST} more"
 
 
-def _changes(conditions: Sequence[Condition]) -> list[list[str]]:
-    """The rows of a table of `CHANGES`."""
+def _check(check: Check) -> Iterable[str]:
+    """The answer first: a reader of a pull request may read no further."""
+    summary = check.summary
+    yield from (
+        "## bnmatrix check: " + ("**behaviour changed**" if check.fails else "no change that fails"),
+        "",
+    )
+    for old, new in zip(check.old.targets, check.new.targets, strict=True):
+        yield f"- {old.target}: {', '.join(wording.versions(old))} → {', '.join(wording.versions(new))}"
+    yield (
+        f"- cells: **{summary.changed} changed**, {summary.accepted} changed as accepted, "
+        f"{summary.same} the same, {summary.not_comparable} not comparable, {summary.unstable} unstable"
+    )
+    yield ""
+    for target in dict.fromkeys(condition.target for condition in check.conditions):
+        for fails, name in ((True, "What changed"), (False, "Changed, and does not fail")):
+            own = [one for one in check.conditions if one.target == target and one.fails == fails]
+            if own:
+                yield from (f"### {name}: {target}", "")
+                yield from _table(CHANGES, _changes(own))
+    if check.expectations:
+        yield from ("### Accepted changes", "")
+        rows = [
+            [
+                _plain(", ".join(one.cells) or wording.condition(one.when) or "wherever it changes"),
+                one.fact,
+                _entry(one.old),
+                _entry(one.new),
+                f"**{answer.status}**" if answer.status in (UNMATCHED, EXPIRED) else answer.status,
+                _plain(f"{one.reason} ({one.owner}{f', until {one.expires}' if one.expires else ''})"),
+            ]
+            for answer in check.expectations
+            for one in [answer.accepted]
+        ]
+        yield from _table(["where", "fact", "old", "new", "status", "reason"], rows)
+    if lost := [each for each in check.not_comparable if each.lost]:
+        yield from ("### Measured in the baseline, and could not be now", "")
+        yield from _table(
+            ["cell", "now", "reason"],
+            [[_plain(each.id), each.new, _plain(each.reason)] for each in lost[:LONGEST_LIST]],
+        )
+    if check.unstable:
+        yield from ("### Unstable", "")
+        yield from (f"- `{one.fact}` in `{one.id}`, rate {one.rate}" for one in check.unstable[:LONGEST_LIST])
+
+
+def _changes(conditions: Sequence[Condition], few: int = 0) -> list[list[str]]:
+    """The rows of a table of `CHANGES`. Where a place has a `few` cells, they are named instead of it."""
     rows = []
     for alike in wording.by_place(conditions):
         where = wording.condition(alike[0].when, alike[0].but) or "wherever it was compared"
         for facts, old, new in wording.by_change(alike):
             ids = wording.ids(one for one in alike if (one.old, one.new) == (old, new))
-            rows.append([_plain(where), facts, _entry(old), _entry(new), str(len(ids))])
+            cells = ", ".join(map("`{}`".format, ids)) if len(ids) <= few else _plain(where)
+            rows.append([cells, facts, _entry(old), _entry(new), str(len(ids))])
     return rows
 
 
@@ -192,6 +249,39 @@ def _timeline(timeline: Timeline) -> Iterable[str]:
     ):
         if doubts:
             yield from (f"### {name}", "", *(f"- {doubt.what}: {doubt.which}" for doubt in doubts), "")
+
+
+def _bisection(result: Bisection) -> Iterable[str]:
+    yield from (f"## {searched.range_of(result)}", "", searched.size(result), "")
+    for step in result.changes:
+        yield from (f"### {searched.answer(step).capitalize()}", "")
+        if doubts := searched.in_between(step, result):
+            yield from (*(f"- **{name}** {_plain(why)}" for name, why in doubts), "")
+        if rows := _changes([one for one in step.conditions if not wording.one_sided(one)], few=FEW_CELLS):
+            yield from _table(CHANGES, rows)
+        if apart := over_time.appearing(filter(wording.one_sided, step.conditions)):
+            yield from (*(f"- {each}" for each in apart), "")
+    if again := searched.more_than_once(result):
+        yield from ("### Changed more than once", "")
+        rows = [
+            [
+                ", ".join(map("`{}`".format, ids[:LONGEST_LIST])),
+                facts,
+                which,
+                _piece(says, is_gap),
+            ]
+            for ids, facts, pieces in again
+            for which, says, is_gap in pieces
+        ]
+        yield from _table(["cells", "fact", "releases", "says"], rows)
+    if not result.changes:
+        yield from (searched.nothing(result), "")
+    yield from (f"- **skipped** {name}: {_plain(reason)}" for name, reason in searched.skipped(result))
+    yield f"- measured: {', '.join(searched.measured(result))}"
+
+
+def _piece(says: Value, is_gap: bool) -> str:
+    return f"_{str(says).replace('_', ' ')}_" if is_gap else _entry(says)
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:

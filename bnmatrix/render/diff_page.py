@@ -61,7 +61,7 @@ def header(diff: Diff, sheet: Sheet) -> list[Text]:
     arrow = sheet.signs.arrow
     lines = ruled(f"{diff.old.target} {arrow} {diff.new.target}", "", sheet)
     for name, side in (("old", diff.old), ("new", diff.new)):
-        lines += labelled(name, _who(side, sheet), sheet)
+        lines += labelled(name, who(side, sheet), sheet)
     summary = diff.summary
     counts = {
         "changed": (summary.changed, "doubtful"),
@@ -81,7 +81,8 @@ def header(diff: Diff, sheet: Sheet) -> list[Text]:
     return lines
 
 
-def _who(side: Side, sheet: Sheet) -> list[Text]:
+def who(side: Side, sheet: Sheet) -> list[Text]:
+    """A target and its versions."""
     parts = [
         Text(side.target, STYLES["head"]),
         *(Text(part, STYLES["dim"]) for part in wording.versions(side)),
@@ -145,22 +146,37 @@ def _more(groups: Sequence[Sequence[Condition]]) -> str:
     return f"and {places}, {wording.cells(count)}: --expand"
 
 
-def change(conditions: Sequence[Condition], sheet: Sheet, with_ids: bool, indent: int = INDENT) -> list[Text]:
-    """Where, in how many cells, and what: the facts that changed there, old beside new."""
+def change(
+    conditions: Sequence[Condition],
+    sheet: Sheet,
+    with_ids: bool,
+    indent: int = INDENT,
+    name: Text | None = None,
+) -> list[Text]:
+    """Where, in how many cells, and what: the facts that changed there, old beside new.
+
+    `name` stands before the place.
+    """
     ids = wording.ids(conditions)
     place = wording.condition(conditions[0].when, conditions[0].but) or "wherever it was compared"
     more = any(one.cells > len(one.ids) for one in conditions)
-    title = Text(place, STYLES["head"]).append(f"  {wording.cells(len(ids), more)}", "not bold dim")
+    title = name.copy().append(" ") if name is not None else Text()
+    title.append(place, STYLES["head"]).append(f"  {wording.cells(len(ids), more)}", "not bold dim")
     lines = indented(title, sheet.width, indent, INDENT)
-    rows = [
-        (facts, entry(old, sheet.signs), entry(new, sheet.signs))
-        for facts, old, new in wording.by_change(conditions)
-    ]
-    lines += _old_beside_new(rows, sheet, indent + INDENT)
+    lines += change_of(conditions, sheet, indent + INDENT)
     if with_ids:
         for identity in ids:
             lines += indented(Text(f"in {identity}", STYLES["dim"]), sheet.width, indent + 2 * INDENT, INDENT)
     return lines
+
+
+def change_of(conditions: Sequence[Condition], sheet: Sheet, indent: int) -> list[Text]:
+    """The facts that changed in a place, old beside new."""
+    rows = [
+        (facts, entry(old, sheet.signs), entry(new, sheet.signs))
+        for facts, old, new in wording.by_change(conditions)
+    ]
+    return _old_beside_new(rows, sheet, indent)
 
 
 def _old_beside_new(rows: Sequence[tuple[str, Text, Text]], sheet: Sheet, indent: int) -> list[Text]:

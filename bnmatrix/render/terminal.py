@@ -23,14 +23,24 @@ PICTURE_WIDTH = 80
 
 
 def view(result: Result, expand: bool = False) -> View:
-    """The page of a run, of a difference or of a timeline."""
+    """The page of a result."""
     if isinstance(result, Matrix):
         return run_page.page(result, expand)
     if isinstance(result, Diff):
         return diff_page.page(result, expand)
-    from bnmatrix.render import timeline_page  # what only a timeline needs is not loaded for the others
+    # What only these need is not loaded for the others.
+    from bnmatrix.checked import Check
 
-    return timeline_page.page(result, expand)
+    if isinstance(result, Check):
+        from bnmatrix.render import check_page
+
+        return check_page.page(result, expand)
+    from bnmatrix.render import bisect_page, timeline_page
+    from bnmatrix.timeline import Timeline
+
+    if isinstance(result, Timeline):
+        return timeline_page.page(result, expand)
+    return bisect_page.page(result, expand)
 
 
 def write(result: Result, stream: TextIO, expand: bool = False) -> None:

@@ -126,7 +126,7 @@ def every_cell(timeline: Timeline, sheet: Sheet) -> list[Text]:
     lines: list[Text] = []
     for identity, rows in over_time.by_cell(timeline).items():
         lines += indented(Text(identity), sheet.width, INDENT, INDENT)
-        lines += strips(over_time.cell_strips(rows, timeline), _of_fact, sheet, 2 * INDENT)
+        lines += strips(over_time.cell_strips(rows, timeline), of_fact, sheet, 2 * INDENT)
     return [*heading("cells", "that change", sheet), *lines] if lines else []
 
 
@@ -155,7 +155,7 @@ def _of_law(piece: Piece, sheet: Sheet) -> Text:
     return Text(f"{which}: ", STYLES["dim"]).append(str(rule), "not dim bold")
 
 
-def _of_fact(piece: Piece, sheet: Sheet) -> Text:
+def of_fact(piece: Piece, sheet: Sheet) -> Text:
     which, value, is_gap = piece
     if is_gap:
         return _gap(piece, sheet)

@@ -42,7 +42,7 @@ def result_of(command: list[str], kind: type[Matrix] | type[Diff]) -> Matrix | D
 
 def main() -> None:
     """Write what is out of date."""
-    for kind in as_json.TYPES:
+    for kind in (*as_json.TYPES, as_json.CONFIGURATION):
         write(as_json.schema_file(kind), as_json.schema_text(kind))
     if "--schemas" in sys.argv:
         return

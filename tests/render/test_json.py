@@ -11,22 +11,24 @@ import pytest
 from bnmatrix.comparison import compare
 from bnmatrix.matrix import load
 from bnmatrix.render import as_json
-from tests.render import miniature, miniature_timeline
+from tests.render import checks, miniature, miniature_bisection, miniature_timeline
 
 EXAMPLES = {
     "run": lambda: miniature.matrix(miniature.tf2(), miniature.torch(), miniature.tf1(), expectations=True),
     "diff": lambda: compare(miniature.tf1(), miniature.torch(), "0.1.0"),
     "timeline": miniature_timeline.history,
+    "bisect": miniature_bisection.two_changes,
+    "check": checks.full,
 }
 
 
-@pytest.mark.parametrize("kind", as_json.TYPES)
+@pytest.mark.parametrize("kind", [*as_json.TYPES, as_json.CONFIGURATION])
 def test_the_published_schema_is_not_stale(kind: str) -> None:
     written = as_json.schema_file(kind).read_text(encoding="utf-8")
     assert written == as_json.schema_text(kind), "make docs writes it anew"
 
 
-@pytest.mark.parametrize("kind", as_json.TYPES)
+@pytest.mark.parametrize("kind", [*as_json.TYPES, as_json.CONFIGURATION])
 def test_the_schema_is_one(kind: str) -> None:
     jsonschema.Draft202012Validator.check_schema(as_json.schema(kind))
 

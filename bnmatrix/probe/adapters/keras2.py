@@ -10,7 +10,7 @@ from typing import Type
 import numpy as np
 
 from ..experiment import RATE
-from . import Adapter, Unavailable
+from . import GUEST, Adapter, Unavailable
 from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
 from .keras_export import Onnx, SavedModel
 
@@ -130,6 +130,8 @@ class Keras2Bench(KerasBench):
 
 def use_tensorflow2(tf, device):
     """Make TensorFlow 2 use one thread, and the device asked for; returns `Devices`."""
+    if device == GUEST:
+        return Devices(device, 0)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     config = tf.config if hasattr(tf.config, "list_physical_devices") else tf.config.experimental

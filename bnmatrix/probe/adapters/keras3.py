@@ -11,7 +11,7 @@ from typing import Tuple
 import numpy as np
 
 from ..experiment import RATE
-from . import Adapter, Unavailable
+from . import GUEST, Adapter, Unavailable
 from .keras2 import LegacyTfKeras, TensorFlowAdapter
 from .keras_common import Devices, Engine, KerasBench, helpers, new_numpy
 from .keras_export import Onnx
@@ -132,6 +132,8 @@ class KerasOnTorch(OtherBackend):
         import torch
 
         self.torch = torch
+        if asked == GUEST:
+            return Devices(asked, 0)
         torch.set_num_threads(1)
         devices = Devices(asked, torch.cuda.device_count() if torch.cuda.is_available() else 0)
         os.environ["KERAS_TORCH_DEVICE"] = devices.asked
@@ -160,6 +162,8 @@ class KerasOnJax(OtherBackend):
         import jax
 
         self.jax = jax
+        if asked == GUEST:
+            return Devices(asked, 0)
         try:
             gpus = jax.devices("gpu")
         except RuntimeError:  # the way jax says there is none

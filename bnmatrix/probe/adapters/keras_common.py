@@ -20,7 +20,7 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 
 from .. import inputs as given_inputs
-from . import Bench, Pass, Unavailable, keras_steps
+from . import GUEST, Bench, Pass, Unavailable, keras_steps
 from .keras_freezing import Freezing
 from .keras_layers import COMPILED, check_rank, make_layer, slot_of
 from .keras_paths import CONTEXTS, Path, mask_class, takes
@@ -83,7 +83,7 @@ class Devices(object):
     def __init__(self, asked, gpus):
         self.names = ["cpu"] + ["cuda:%d" % each for each in range(gpus)]
         best = "cuda:0" if gpus else "cpu"
-        self.asked = {"auto": best, "gpu": "cuda:0", "cuda": "cuda:0"}.get(asked, asked)
+        self.asked = {GUEST: "cpu", "auto": best, "gpu": "cuda:0", "cuda": "cuda:0"}.get(asked, asked)
         self.visible = [int(self.asked.split(":")[1])] if self.asked in self.names[1:] else []
 
     def chosen(self):
@@ -192,6 +192,10 @@ class KerasBench(Bench):
 
     def new_layer(self, options):
         """A new layer as the cell asks for it."""
+        if self.adapter.own is not None:
+            if self.cell["dtype"] != "float32" or self.freezing.of_layer():
+                raise Unavailable("a layer of the user's own has the dtype and flags that it was made with")
+            return self.adapter.made_by_user(self.cell, self.shape, options, "data_format")
         return make_layer(
             self.keras, self.adapter.label, self.cell, self.shape, options, self.freezing.of_layer()
         )

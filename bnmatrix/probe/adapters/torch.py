@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .. import inputs
-from . import Adapter, Unavailable
+from . import GUEST, Adapter, Unavailable
 from . import torch_layers as table
 from .torch_bench import FunctionalBench, TorchBench
 from .torch_paths import NESTED
@@ -43,6 +43,8 @@ class Torch(Adapter):
         cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
         self.present = ["cpu"] + ["cuda:%d" % index for index in range(cuda)]
         self.chosen: Any = None  # a torch.device, from the first bench on
+        if device == GUEST:
+            return
         torch.set_num_threads(1)
         if getattr(torch, "get_num_interop_threads", lambda: 1)() != 1:
             torch.set_num_interop_threads(1)  # once a process: a second call raises
@@ -55,7 +57,9 @@ class Torch(Adapter):
 
     def device(self):
         first_gpu = self.present[1] if len(self.present) > 1 else None
-        name = {"auto": first_gpu or "cpu", "gpu": first_gpu, "cuda": first_gpu}.get(self.asked, self.asked)
+        name = {GUEST: "cpu", "auto": first_gpu or "cpu", "gpu": first_gpu, "cuda": first_gpu}.get(
+            self.asked, self.asked
+        )
         if name not in self.present:
             raise Unavailable(
                 "%s finds no device %s here, only %s" % (table.RELEASE, self.asked, ", ".join(self.present))
@@ -85,7 +89,10 @@ class Torch(Adapter):
         build, examine = BUILDERS[api]
 
         def fresh():
-            module = build(layer, cell["variant"], shape, options)
+            if self.own is not None:
+                module = self.made_by_user(cell, shape, options)
+            else:
+                module = build(layer, cell["variant"], shape, options)
             if dtype is not torch.float32 or self.chosen.type != "cpu":
                 module.to(device=self.chosen, dtype=dtype)
             return module

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from bnmatrix import __version__
 from bnmatrix.axes import Cell, parse_id
-from bnmatrix.cli.measuring import Means, measured
-from bnmatrix.cli.progress import note
-from bnmatrix.cli.selection import Selection, cells_of, no_given, nothing_selected
 from bnmatrix.comparison import Diff, compare
-from bnmatrix.confirmation import Sides, confirmed
-from bnmatrix.errors import BnmatrixError, NothingSelectedError, UsageError
+from bnmatrix.confirmation import confirmed
+from bnmatrix.errors import NothingSelectedError, UsageError
 from bnmatrix.laws import defaults, laws
 from bnmatrix.matrix import SCHEMA_VERSION, Matrix, TargetMatrix, load
-from bnmatrix.measurement import Plan
+from bnmatrix.measurement import Measure, Plan
+from bnmatrix.remeasuring import Remeasuring, Side, Tell
+from bnmatrix.selection import Selection, cells_of, no_given, nothing_selected
 from bnmatrix.target import FAMILIES, Target, parse
 
-Side = Target | TargetMatrix
+Given = str | TargetMatrix
+"""A target or a file by its name, or what was loaded already."""
 
 
-def compared(old: str, new: str, selection: Selection, means: Means) -> tuple[Matrix, Diff]:
+def compared(
+    old: Given, new: Given, selection: Selection, measure: Measure, tell: Tell
+) -> tuple[Matrix, Diff]:
     """A matrix of two targets, old and new, and what differs between them.
 
     A saved side is cut down to what is asked for, if anything is. Beside a saved side and
@@ -31,68 +32,26 @@ def compared(old: str, new: str, selection: Selection, means: Means) -> tuple[Ma
     is measured again.
     """
     sides, plans = _planned(old, new, selection)
-    fresh = iter(measured(plans, means).targets if plans else ())
+    fresh = iter(measure(plans, None).targets if plans else ())
     first, second = [next(fresh) if isinstance(side, Target) else _cut(side, selection) for side in sides]
     found = (first, second)
-    if not plans:
-        diff = compare(*found, __version__)
-    else:
-        again = _Again(sides, found, means)
+    if plans:
+        again = Remeasuring(sides, found, measure, tell)
         is_target = isinstance(sides[0], Target), isinstance(sides[1], Target)
         found, diff = confirmed(found, is_target, again, __version__)
+    else:
+        diff = compare(*found, __version__)
     return Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=list(found)), diff
 
 
-class _Again:
-    """Measures cells of both sides again, as far as they are targets."""
-
-    def __init__(self, sides: Sequence[Side], found: Sides, means: Means) -> None:
-        self.sides = sides
-        self.found = found
-        self.means = means
-
-    def __call__(self, ids: Sequence[str]) -> Sides | None:
-        """The sides with what was found; None, and a line that says why, where they cannot be measured."""
-        plans = []
-        for side, known in zip(self.sides, self.found, strict=True):
-            if isinstance(side, Target):
-                results = known.by_id()
-                before = {identity: results[identity] for identity in ids if identity in results}
-                plans.append(Plan(side, tuple(map(parse_id, before)), before=before))
-        title = f"measuring {len(ids)} change{'s' if len(ids) > 1 else ''} again, each in a fresh process"
-        try:
-            fresh = iter(measured(plans, self.means, title).targets)
-        except BnmatrixError as error:
-            note(f"changes were not measured again: {error.message}", self.means.quiet)
-            return None
-        old, new = [
-            _replaced(known, next(fresh)) if isinstance(side, Target) else known
-            for side, known in zip(self.sides, self.found, strict=True)
-        ]
-        self.found = old, new
-        return self.found
-
-
-def _replaced(side: TargetMatrix, again: TargetMatrix) -> TargetMatrix:
-    """`side` with the results of `again`."""
-    results = again.by_id()
-    cells = [
-        results[cell.id] if cell.id in results and results[cell.id].outcome != "skipped" else cell
-        for cell in side.cells
-    ]
-    if all(cell.facts == other.facts for cell, other in zip(cells, side.cells, strict=True)):
-        return msgspec.structs.replace(side, cells=cells)
-    return msgspec.structs.replace(side, cells=cells, laws=laws(cells), defaults=defaults(cells))
-
-
-def plans_of(old: str, new: str, selection: Selection) -> list[Plan]:
+def plans_of(old: Given, new: Given, selection: Selection) -> list[Plan]:
     """What would be measured of the two; nothing of a saved side."""
     return _planned(old, new, selection)[1]
 
 
-def _planned(old: str, new: str, selection: Selection) -> tuple[list[Side], list[Plan]]:
+def _planned(old: Given, new: Given, selection: Selection) -> tuple[list[Side], list[Plan]]:
     no_given(selection)
-    sides = [_side(text) for text in (old, new)]
+    sides = [_side(given) if isinstance(given, str) else given for given in (old, new)]
     saved = [side for side in sides if isinstance(side, TargetMatrix)]
     plans = []
     for side in sides:

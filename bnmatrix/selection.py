@@ -57,8 +57,10 @@ def select(
     """Check the selecting options. Raises UsageError."""
     if device is not None:
         check_device(device)
+    if coverage == coverages.FULL:
+        coverage, full = None, True
     if coverage is not None and coverage not in coverages.COVERAGES:
-        raise unknown("coverage", coverage, list(coverages.COVERAGES))
+        raise unknown("coverage", coverage, [*coverages.COVERAGES, coverages.FULL])
     if full and (cell or scenario or coverage):
         hint = "leave --cell, --scenario and --coverage out beside it"
         raise UsageError("--full chooses the cells itself", hint)

@@ -1,0 +1,263 @@
+"""`bnmatrix check`: the present against the baseline, or against another target."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bnmatrix.cli import options
+from bnmatrix.cli.lock import BaselineFile
+from bnmatrix.errors import Exit, NothingSelectedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bnmatrix.accepted import Accepted
+    from bnmatrix.baseline import Baseline
+    from bnmatrix.checked import Check, Compared
+    from bnmatrix.cli.accepting import Acceptance
+    from bnmatrix.cli.measuring import Means
+    from bnmatrix.cli.project import Project
+
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        metavar="TARGET",
+        autocompletion=options.complete_framework,
+        help="Compare with this target in place of the baseline: both are measured. tf2==2.15.1",
+    ),
+]
+Accept = Annotated[
+    bool,
+    typer.Option(
+        "--accept",
+        help="Take changes over into the baseline: one by one on a terminal; with --reason those that "
+        "--change, --fact and --cell name, or all.",
+    ),
+]
+Forget = Annotated[
+    bool,
+    typer.Option(
+        "--forget", help="Take accepted changes that are not met, or past their date, out of the baseline."
+    ),
+]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why they are accepted.")]
+Owner = Annotated[
+    str | None, typer.Option("--owner", metavar="NAME", help="Who accepts them. Without it: git's user.")
+]
+Expires = Annotated[
+    str | None,
+    typer.Option("--expires", metavar="DATE", help="The last day on which that holds: 2027-01-31."),
+]
+Change = Annotated[
+    list[int] | None,
+    typer.Option("--change", metavar="N", help="Accept the change of this number. Repeatable."),
+]
+Fact = Annotated[
+    list[str] | None, typer.Option("--fact", metavar="FACT", help="Accept changes of this fact. Repeatable.")
+]
+OnlyFor = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--framework",
+        metavar="TARGET",
+        autocompletion=options.complete_framework,
+        help="Check this target of the baseline only; with --against: what is compared. Repeatable.",
+    ),
+]
+
+
+def check(
+    framework: OnlyFor = None,
+    baseline: BaselineFile = None,
+    against: Against = None,
+    layer: options.Layer = None,
+    scenario: options.Scenario = None,
+    axis: options.AxisValues = None,
+    cell: options.CellId = None,
+    coverage: options.Coverage = None,
+    full: options.Full = False,
+    accept: Accept = False,
+    forget: Forget = False,
+    reason: Reason = None,
+    owner: Owner = None,
+    expires: Expires = None,
+    change: Change = None,
+    fact: Fact = None,
+    device: options.Device = None,
+    dry_run: options.DryRun = False,
+    expand: options.Expand = False,
+    format: options.CheckFormat = "table",
+    output: options.Output = None,
+    seed: options.Seed = 0,
+    jobs: options.Jobs = None,
+    timeout: options.Timeout = 60.0,
+    python: options.Python = None,
+    offline: options.Offline = False,
+    yes: options.Yes = False,
+    no_cache: options.NoCache = False,
+    refresh: options.Refresh = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Measure the cells of the baseline anew, and say what changed and was not accepted.
+
+    The layers, axes and cells are those of the baseline; options choose others with --against only.
+
+    Exit code 0: no difference, or none that fails. 1: behaviour changed, or an accepted change is not met or
+    past its date. 3: a cell that the baseline has measured could not be run. 4: the store of known results
+    cannot be used. 5: nothing could be compared.
+    """
+    from bnmatrix import checking
+    from bnmatrix.cli.accepting import acceptance
+    from bnmatrix.cli.dry_run import ahead, check_ahead
+    from bnmatrix.cli.measuring import means, measurer, teller
+    from bnmatrix.cli.output import check_format, check_writable
+    from bnmatrix.cli.project import ALL, configured, loaded, project, selected, selection
+    from bnmatrix.errors import UsageError
+    from bnmatrix.render import CHECK_FORMATS
+
+    check_format(format, CHECK_FORMATS)
+    check_ahead(dry_run, format)
+    path = check_writable(output)
+    how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
+    if not accept and (reason or owner or expires or change or fact):
+        raise UsageError("--reason, --owner, --expires, --change and --fact go with --accept", "add --accept")
+    if (accept or forget) and against is not None:
+        word = "--accept" if accept else "--forget"
+        raise UsageError(f"{word} writes into a baseline", "leave --against out; bnmatrix lock makes one")
+    given = acceptance(reason, owner, expires, change, fact, cell) if accept else None
+    choice = selected(layer, scenario, axis, None if accept else cell, coverage, full)
+    found = project(baseline)
+    tolerances, measure, tell = found.configured.tolerances, measurer(how), teller(how)
+    if against is not None:
+        cells = selection(choice or configured(found.configured) or ALL, device)
+        new = checking.present_of(against, framework or ())
+        if dry_run:
+            return ahead(checking.plans_against(against, new, cells), how, format, path)
+        compared = [checking.against(against, new, cells, measure, tell, tolerances)]
+        return _report(_Said(found, None, compared), format, path, expand, how)
+    if choice is not None:
+        raise UsageError(
+            "the cells that are checked are those of the baseline",
+            "bnmatrix lock chooses them; with --against the options do",
+        )
+    held = loaded(found)
+    how.options = replace(how.options, seed=held.seed)
+    plans = checking.plans_of(held, framework or ())
+    if dry_run:
+        return ahead(plans, how, format, path)
+    compared = checking.held_against(held, plans, measurer(how), tell, tolerances)
+    said = _Said(found, held, compared)
+    if forget:
+        said = _forgetting(said, how)
+    if accept:
+        said = _accepting(said, given, owner, how)
+    return _report(said, format, path, expand, how)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What was compared, of which project, and the baseline; None where two targets were measured."""
+
+    project: Project
+    baseline: Baseline | None
+    compared: list[Compared]
+
+    def check(self) -> Check:
+        """What the check finds."""
+        from bnmatrix import __version__
+        from bnmatrix.checked import Rules, check
+
+        configured = self.project.configured
+        return check(
+            self.compared,
+            self.baseline.accepted if self.baseline else [],
+            Rules(fail_on=configured.fail_on, severity=configured.severity),
+            date.today(),
+            __version__,
+            str(self.project.baseline) if self.baseline else None,
+        )
+
+
+def _accepting(said: _Said, given: Acceptance | None, owner: str | None, means: Means) -> _Said:
+    """Write what is accepted into the baseline."""
+    from bnmatrix.cli.accepting import accepted_by, asked
+    from bnmatrix.cli.progress import note
+    from bnmatrix.render.check_page import told
+
+    assert said.baseline is not None
+    result = said.check()
+    more = accepted_by(given, result) if given else asked(result, map(told, result.conditions), owner)
+    path = said.project.baseline
+    if not more:
+        note(f"nothing was accepted; {path} is as it was", means.quiet)
+        return said
+    note(f"{path}: {len(more)} change{'s' if len(more) > 1 else ''} accepted", means.quiet)
+    return _rewritten(said, [*said.baseline.accepted, *more])
+
+
+def _forgetting(said: _Said, means: Means) -> _Said:
+    """Take out of the baseline what is no longer met, or past its date."""
+    from bnmatrix.accepted import EXPIRED, UNMATCHED
+    from bnmatrix.cli.progress import note
+
+    answers = said.check().expectations
+    kept = [answer.accepted for answer in answers if answer.status not in (UNMATCHED, EXPIRED)]
+    gone = len(answers) - len(kept)
+    if not gone:
+        note("there is nothing to forget", means.quiet)
+        return said
+    note(f"{said.project.baseline}: {gone} accepted change{'s' if gone > 1 else ''} forgotten", means.quiet)
+    return _rewritten(said, kept)
+
+
+def _rewritten(said: _Said, accepted: list[Accepted]) -> _Said:
+    """The baseline with these accepted changes, in its file."""
+    import msgspec
+
+    from bnmatrix.baseline import text
+    from bnmatrix.cli.output import write_text
+
+    assert said.baseline is not None
+    held = msgspec.structs.replace(said.baseline, accepted=accepted)
+    write_text(text(held), said.project.baseline)
+    return replace(said, baseline=held)
+
+
+def _report(said: _Said, form: str, path: Path | None, expand: bool, means: Means) -> int:
+    """Write what was found, and return the exit code."""
+    from bnmatrix import __version__
+    from bnmatrix.cli.measuring import code_of
+    from bnmatrix.cli.output import write
+    from bnmatrix.matrix import SCHEMA_VERSION, Matrix
+
+    result = said.check()
+    write(result, form, path, expand)
+    _summarise(result, means)
+    present = [target.new for target in said.compared]
+    code = code_of(Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=present), means)
+    if result.fails:
+        return Exit.CHANGED
+    lost = sum(each.lost for each in result.not_comparable)
+    if lost:
+        typer.echo(f"incomplete: {lost} cells that the baseline has measured could not be", err=True)
+        return Exit.INCOMPLETE
+    counts = result.summary
+    if code == Exit.DONE and not counts.same + counts.unstable + counts.accepted + counts.changed:
+        raise NothingSelectedError("no cell could be compared", "see above why")
+    return code
+
+
+def _summarise(result: Check, means: Means) -> None:
+    """On GitHub Actions the summary of the job gets the result, too."""
+    if "GITHUB_STEP_SUMMARY" in os.environ:
+        from bnmatrix.cli.job_summary import append
+        from bnmatrix.render import as_markdown
+
+        append(as_markdown.text(result))

@@ -1,0 +1,117 @@
+"""A layer of the user's, measured in this process: the only place beside the probe that runs its code.
+
+Elsewhere a probe is a process of its own. A class of a test suite lives in this one, with its framework
+imported and in use, so the adapter is a guest here: it sets nothing that holds for the whole process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import io
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any
+
+from bnmatrix.axes import Cell, make_cell
+from bnmatrix.matrix import CellResult, TargetMatrix
+from bnmatrix.probe import adapters, experiment, inputs, protocol
+from bnmatrix.runner.messages import Observed, later
+from bnmatrix.runner.work import Answer, Guest, Request
+from bnmatrix.settling import Subject
+from bnmatrix.testing.errors import CannotTell
+from bnmatrix.testing.keeping import chance_kept
+from bnmatrix.testing.keras_model import backend_of, keras_of
+
+Make = Callable[[tuple[int, ...]], Any]
+"""A fresh layer, for inputs of a shape (the channels last)."""
+
+CHANNELS: int = inputs.CHANNELS
+
+KERAS_3 = {"tensorflow": "KerasOnTensorFlow", "torch": "KerasOnTorch", "jax": "KerasOnJax"}
+
+
+def fresh(layer: Any) -> Make:
+    """How to make more of `layer`: a class or factory is called (with the number of channels, if it wants
+    an argument), an instance is copied as its framework does."""
+    if keras_of(layer) is not None:
+        return lambda _shape: type(layer).from_config(layer.get_config())
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and isinstance(layer, torch.nn.Module):
+        return lambda _shape: deepcopy(layer)
+    if not callable(layer):
+        raise CannotTell(f"{str(layer)[:60]!r} is no layer", "give its class, a factory, or a layer")
+    wants = _required(layer)
+    if wants > 1:
+        raise CannotTell(
+            f"{_name(layer)} wants {wants} arguments",
+            "give a factory: lambda: MyLayer(...), or lambda channels: MyLayer(channels, ...)",
+        )
+    return lambda shape: layer(*(shape[-1],) * wants)
+
+
+def _required(factory: Any) -> int:
+    """How many positional arguments it cannot do without."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in positional and each.default is each.empty for each in parameters)
+
+
+def _name(layer: Any) -> str:
+    return getattr(layer, "__name__", type(layer).__name__)
+
+
+def measured(make: Make, name: str, cells: Sequence[CellResult]) -> TargetMatrix:
+    """The facts of what `make` makes, in the cells of `cells`."""
+    with chance_kept():
+        framework, adapter = _adapter(make((1, CHANNELS)))
+        adapter.own = make
+        guest = Guest(name, framework, device=adapters.GUEST)
+        found = [_measured(adapter, guest, make_cell(cell.axes)) for cell in cells]
+        return TargetMatrix(
+            target=name, framework=framework, versions=adapter.versions(),
+            python=platform.python_version(), device=adapter.device(), cells=found,
+        )  # fmt: skip
+
+
+def _adapter(layer: Any) -> tuple[str, Any]:
+    """The name and the adapter of the framework that `layer` belongs to."""
+    keras = keras_of(layer)
+    torch: Any = sys.modules.get("torch")
+    backend: str | None = None
+    if keras is not None and hasattr(keras, "ops"):
+        backend = backend_of(layer)
+        place, framework = f"keras3:{KERAS_3[backend]}", "keras"
+    elif keras is not None and keras.__name__ == "tf_keras":
+        place, framework = "keras2:TfKeras", "tf_keras"
+    elif keras is not None:
+        place, framework = "keras2:LegacyTfKeras", "tf2"
+    elif torch is not None and isinstance(layer, torch.nn.Module):
+        place, framework = "torch:Torch", "torch"
+    else:
+        raise CannotTell(f"a {type(layer).__name__} is no layer of Keras or torch")
+    module, name = place.split(":")
+    made = getattr(importlib.import_module(f"{adapters.__name__}.{module}"), name)
+    return framework, made(framework, backend, adapters.GUEST)
+
+
+def _measured(adapter: Any, guest: Guest, cell: Cell) -> CellResult:
+    """One cell, observed until it is settled."""
+    subject = Subject(cell)
+    seed = 0
+    while subject.result is None:
+        request = Request(cell.axes, seed)
+        record = experiment.observe(adapter, cell.axes, seed)
+        stream = io.BytesIO()  # what a probe would send, so that it is checked in the same way
+        protocol.send(stream, {"type": "observation", "id": 0, "seconds": 0.0, "observation": record})
+        said = later(stream.getvalue())
+        assert isinstance(said, Observed)
+        observation = said.observation
+        subject.take(Answer(guest, request, observation.outcome, observation, observation.reason, 0.0))
+        seed += 1
+    return subject.result

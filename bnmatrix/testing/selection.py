@@ -1,0 +1,56 @@
+"""Which layers and tensors a pattern names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from bnmatrix.testing.errors import CannotTell
+
+MOST_NEAR = 5
+
+
+def select(named: Mapping[str, Sequence[str]], patterns: Sequence[str]) -> dict[str, list[str]]:
+    """{layer: [tensor, ...]} of what any of `patterns` matches, from {layer: all of its tensors}.
+
+    A pattern matches the dotted path of a layer, with all beneath it, or that of a tensor. `*` matches dots,
+    too. Raises CannotTell for a pattern that matches nothing, or only layers that have nothing to look at.
+    """
+    found: dict[str, list[str]] = {}
+    matched: dict[str, bool] = dict.fromkeys(patterns or ("*",), False)
+    for layer, tensors in named.items():
+        for tensor in tensors:
+            hits = [pattern for pattern in matched if _matches(pattern, layer, tensor)]
+            matched.update(dict.fromkeys(hits, True))
+            if hits:
+                found.setdefault(layer, []).append(tensor)
+    for pattern, any_tensor in matched.items():
+        if not any_tensor:
+            raise _no_match(pattern, named)
+    return found
+
+
+def _matches(pattern: str, layer: str, tensor: str) -> bool:
+    parts = joined(layer, tensor).split(".")
+    return any(fnmatchcase(".".join(parts[:length]), pattern) for length in range(1, len(parts) + 1))
+
+
+def joined(layer: str, tensor: str) -> str:
+    """The path of a tensor; the outermost model's own path is empty."""
+    return f"{layer}.{tensor}" if layer else tensor
+
+
+def _no_match(pattern: str, named: Mapping[str, Sequence[str]]) -> CannotTell:
+    stateless = [layer for layer in named if layer and fnmatchcase(layer, pattern)]
+    if stateless:
+        names = ", ".join(stateless[:MOST_NEAR])
+        return CannotTell(f"what {pattern!r} matches has no parameters and no state: {names}")
+    known = [layer for layer in named if layer]
+    known += [joined(layer, tensor) for layer, tensors in named.items() for tensor in tensors]
+    near = get_close_matches(pattern.rstrip("*."), known, n=MOST_NEAR, cutoff=0.4)
+    tops = list(dict.fromkeys(name.split(".")[0] for name in known))
+    return CannotTell(
+        f"no layer and no parameter matches {pattern!r}",
+        f"near it: {', '.join(near)}" if near else f"there is: {', '.join(tops[:20]) or 'nothing'}",
+    )
