@@ -18,7 +18,7 @@ from bnmatrix.matrix import CellResult, TargetMatrix
 from bnmatrix.measurement import Measure, Plan
 from bnmatrix.remeasuring import Remeasuring, Tell
 from bnmatrix.selection import Selection
-from bnmatrix.target import CHOSEN_BACKENDS, parse
+from bnmatrix.target import CHOSEN_BACKENDS, TWINS, Target, parse
 
 Tolerances = Mapping[str, float]
 """{fact: the share of its value that a number may differ by}"""
@@ -42,6 +42,18 @@ def plans_of(baseline: Baseline, only: Sequence[str]) -> list[Plan]:
             )
         plans.append(Plan(target, tuple(parse_id(cell.id) for cell in held.cells)))
     return plans
+
+
+def past_of(held: TargetMatrix) -> Target:
+    """The target as it was: of the version that the baseline tells. Raises UsageError where it tells none."""
+    now = parse(held.target)
+    package = now.family.package
+    names = (package, *TWINS.get(package, ()))
+    version = next((held.versions[name] for name in names if name in held.versions), None)
+    if version is None:
+        raise UsageError(f"the baseline does not tell which {package} {held.target} was")
+    backend = f"[{now.backend}]" if now.backend in CHOSEN_BACKENDS else ""
+    return parse(f"{now.framework}{backend}=={version.partition('+')[0]}")
 
 
 def held_against(

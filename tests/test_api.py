@@ -20,7 +20,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
-EXAMPLES = [block for block in BLOCKS if "def test_" not in block]  # those are run as tests, with the plugin's
+EXAMPLES = [block for block in BLOCKS if "def test_" not in block]  # the others run with the plugin's tests
 
 FEW: dict[str, Any] = {"axes": {"execution": "call", "rank": "2"}}
 

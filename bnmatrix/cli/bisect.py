@@ -65,6 +65,7 @@ def bisect(
     expand: options.Expand = False,
     format: options.Format = "table",
     output: options.Output = None,
+    witness: options.Witness = None,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
     timeout: options.Timeout = 60.0,
@@ -93,10 +94,12 @@ def bisect(
     from bnmatrix.cli.measuring import means, measurer, teller
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.progress import note
+    from bnmatrix.cli.witnesses import check_folder, hand_over
     from bnmatrix.errors import NothingSelectedError, unknown
     from bnmatrix.facts import FACTS
     from bnmatrix.selection import no_given, select
     from bnmatrix.sides import compared, plans_of
+    from bnmatrix.target import parse
 
     check_format(format)
     check_ahead(dry_run, format)
@@ -106,6 +109,7 @@ def bisect(
         if name not in FACTS:
             raise unknown("fact", name, list(FACTS))
     path = check_writable(output)
+    folder = check_folder(witness)
     selection = select(layer, scenario, axis, cell, device, coverage, full)
     no_given(selection)
     how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
@@ -129,6 +133,10 @@ def bisect(
     tried = _searched(search, found, matrix, how)
     result = bisection(search, _named(framework), tried, among, __version__)
     write(result, format, path, expand)
+    if folder is not None:
+        for step in result.changes:
+            old, new = parse(result.target_of(step.old)), parse(result.target_of(step.new))
+            hand_over(folder, step.conditions, old, new, how)
     return _code(result, matrix, how)
 
 

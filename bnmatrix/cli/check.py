@@ -94,6 +94,7 @@ def check(
     expand: options.Expand = False,
     format: options.CheckFormat = "table",
     output: options.Output = None,
+    witness: options.Witness = None,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
     timeout: options.Timeout = 60.0,
@@ -119,6 +120,7 @@ def check(
     from bnmatrix.cli.measuring import means, measurer, teller
     from bnmatrix.cli.output import check_format, check_writable
     from bnmatrix.cli.project import ALL, configured, loaded, project, selected, selection
+    from bnmatrix.cli.witnesses import check_folder
     from bnmatrix.errors import UsageError
     from bnmatrix.render import CHECK_FORMATS
 
@@ -133,6 +135,7 @@ def check(
         raise UsageError(f"{word} writes into a baseline", "leave --against out; bnmatrix lock makes one")
     given = acceptance(reason, owner, expires, change, fact, cell) if accept else None
     choice = selected(layer, scenario, axis, None if accept else cell, coverage, full)
+    folder = check_folder(witness)
     found = project(baseline)
     tolerances, measure, tell = found.configured.tolerances, measurer(how), teller(how)
     if against is not None:
@@ -141,7 +144,10 @@ def check(
         if dry_run:
             return ahead(checking.plans_against(against, new, cells), how, format, path)
         compared = [checking.against(against, new, cells, measure, tell, tolerances)]
-        return _report(_Said(found, None, compared), format, path, expand, how)
+        said = _Said(found, None, compared)
+        if folder is not None:
+            _witness(said, folder, how)
+        return _report(said, format, path, expand, how)
     if choice is not None:
         raise UsageError(
             "the cells that are checked are those of the baseline",
@@ -158,6 +164,8 @@ def check(
         said = _forgetting(said, how)
     if accept:
         said = _accepting(said, given, owner, how)
+    if folder is not None:
+        _witness(said, folder, how)
     return _report(said, format, path, expand, how)
 
 
@@ -228,6 +236,19 @@ def _rewritten(said: _Said, accepted: list[Accepted]) -> _Said:
     held = msgspec.structs.replace(said.baseline, accepted=accepted)
     write_text(text(held), said.project.baseline)
     return replace(said, baseline=held)
+
+
+def _witness(said: _Said, folder: Path, means: Means) -> None:
+    """Write programs that show the changes which nobody accepted, run on the targets as they were and are."""
+    from bnmatrix.checking import past_of
+    from bnmatrix.cli.witnesses import hand_over
+    from bnmatrix.target import parse
+
+    conditions = said.check().conditions
+    for target in said.compared:
+        own = [condition for condition in conditions if condition.target == target.name]
+        old = past_of(target.old) if said.baseline else parse(target.old.target)
+        hand_over(folder, own, old, parse(target.name), means)
 
 
 def _report(said: _Said, form: str, path: Path | None, expand: bool, means: Means) -> int:

@@ -76,17 +76,18 @@ def hand_over(
     except BnmatrixError as error:
         note(f"no witness: {error.message}", means.quiet)
         return written
-    for condition in conditions:
+    for number, condition in enumerate(conditions, 1):
+        far = f"{number}/{len(conditions)} " if len(conditions) > 1 else ""
         what = f"{condition.fact} {condition.old} -> {condition.new}"
         try:
             found = witness_of(condition, old, new, guests, STARTING + means.options.timeout)
         except (NoProgram, OSError) as reason:
-            note(f"no witness of {what}: {reason}", means.quiet)
+            note(f"{far}no witness of {what}: {reason}", means.quiet)
             continue
         path = folder / file_name(condition, [each.name for each in written])
         write_text(found.text, path)
         written.append(path)
-        note(f"witness of {what}, in {found.cell}: {path}", means.quiet)
+        note(f"{far}witness of {what}, in {found.cell}: {path}", means.quiet)
     return written
 
 

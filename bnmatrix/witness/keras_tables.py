@@ -121,17 +121,15 @@ SIBLING = [
 class Context(NamedTuple):
     """
     classes:  the classes it needs; {mode} is `, training=training` where the layer takes it
-    around:   what holds the layer beside the outermost model: "inner" models, "wrapper" layers or nothing
+    around:   what holds the layer beside the outermost model: INNER models, WRAPPED layers or nothing
     pin:      what an inner call is told whatever the outer is told
     forwards: whether `training` is handed on to what holds the layer
-    model:    the model of `inputs` and {path}, the layer's path called on a tensor
     """
 
     classes: Sequence[str] = ()
     around: str = ""
     pin: str = ""
     forwards: bool = True
-    path: str = "{path}"
 
 
 INNER = "keras.models.Model(inputs, {held}(inputs){more})"
