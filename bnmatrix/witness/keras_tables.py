@@ -155,7 +155,7 @@ CONTEXTS = {
         _wrapper(
             "computes the layer again in the backward pass",
             ", training=None",
-            "{recompute}(lambda given: self.layer(given{mode}))(inputs)",
+            "recompute(lambda given: self.layer(given{mode}))(inputs)",
         ),
         WRAPPED,
     ),

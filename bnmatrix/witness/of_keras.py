@@ -130,11 +130,13 @@ class Writer:
         """What lies around the layer, the outermost model excepted."""
         axes, context = self.axes, self.context
         wanted = context.forwards and self.entry.mode
-        recompute = "keras.remat" if self.framework == "keras" else "tf.recompute_grad"
         self.classes += [
-            line.replace("{mode}", ", training=training" if wanted else "").replace("{recompute}", recompute)
-            for line in context.classes
+            line.replace("{mode}", ", training=training" if wanted else "") for line in context.classes
         ]
+        if self.name == "checkpointed":
+            older = " or tf.recompute_grad" if self.backend == "tensorflow" else ""
+            self.classes.insert(0, f'recompute = getattr(keras, "remat", None){older}')
+            self.classes[1:1] = ["", ""]
         if self.classes:
             self.classes = ["", "", *self.classes]
         held, depth = "layer", axes["depth"]
