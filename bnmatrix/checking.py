@@ -18,7 +18,7 @@ from bnmatrix.matrix import CellResult, TargetMatrix
 from bnmatrix.measurement import Measure, Plan
 from bnmatrix.remeasuring import Remeasuring, Tell
 from bnmatrix.selection import Selection
-from bnmatrix.target import CHOSEN_BACKENDS, TWINS, Target, parse
+from bnmatrix.target import CHOSEN_BACKENDS, Target, parse, version_of
 
 Tolerances = Mapping[str, float]
 """{fact: the share of its value that a number may differ by}"""
@@ -48,8 +48,7 @@ def past_of(held: TargetMatrix) -> Target:
     """The target as it was: of the version that the baseline tells. Raises UsageError where it tells none."""
     now = parse(held.target)
     package = now.family.package
-    names = (package, *TWINS.get(package, ()))
-    version = next((held.versions[name] for name in names if name in held.versions), None)
+    version = version_of(package, held.versions)
     if version is None:
         raise UsageError(f"the baseline does not tell which {package} {held.target} was")
     backend = f"[{now.backend}]" if now.backend in CHOSEN_BACKENDS else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnmatrix.environment.current import Current, current
-from bnmatrix.target import TWINS, Target, candidates, canonical
+from bnmatrix.target import Target, candidates, canonical, version_of
 
 if TYPE_CHECKING:
     from bnmatrix.environment import Lock, Settings, Wanted
@@ -118,7 +118,7 @@ def has(here: Current, target: Target) -> bool:
             return False
     there = here.distributions()
     for name, versions in target.pins:
-        version = next((there[each] for each in (name, *TWINS.get(name, ())) if each in there), None)
+        version = version_of(name, there)
         if version is None:
             return False
         if versions:
@@ -143,9 +143,8 @@ def installed_version(target: Target, wishes: Wishes) -> list[str]:
     here = current_for(target, wishes)
     if here is None or not has(here, target):
         return []
-    there = here.distributions()
-    package = target.family.package
-    return [there[each] for each in (package, *TWINS.get(package, ())) if each in there][:1]
+    version = version_of(target.family.package, here.distributions())
+    return [] if version is None else [version]
 
 
 def installed(wishes: Wishes) -> list[Target]:

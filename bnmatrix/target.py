@@ -171,6 +171,12 @@ TWINS = {
 }
 """Distributions that hold the same modules under another name."""
 
+
+def version_of(package: str, versions: Mapping[str, str]) -> str | None:
+    """The version of a distribution, or of its twin, among those that are there; None where there is none."""
+    return next((versions[each] for each in (package, *TWINS.get(package, ())) if each in versions), None)
+
+
 _UNTWINNED = {twin: name for name, twins in TWINS.items() for twin in twins}
 
 _FIRST = re.compile(

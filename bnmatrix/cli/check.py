@@ -243,12 +243,15 @@ def _witness(said: _Said, folder: Path, means: Means) -> None:
     from bnmatrix.checking import past_of
     from bnmatrix.cli.witnesses import hand_over
     from bnmatrix.target import parse
+    from bnmatrix.witness.handing import name_of
 
     conditions = said.check().conditions
     for target in said.compared:
         own = [condition for condition in conditions if condition.target == target.name]
         old = past_of(target.old) if said.baseline else parse(target.old.target)
-        hand_over(folder, own, old, parse(target.name), means)
+        new = parse(target.name)
+        names = name_of(old, target.diff.old.versions), name_of(new, target.diff.new.versions)
+        hand_over(folder, own, old, new, means, names)
 
 
 def _report(said: _Said, form: str, path: Path | None, expand: bool, means: Means) -> int:

@@ -55,6 +55,7 @@ def diff(
     from bnmatrix.cli.witnesses import check_folder, check_sides, hand_over
     from bnmatrix.selection import select
     from bnmatrix.sides import compared, plans_of
+    from bnmatrix.witness.handing import name_of
 
     check_format(format)
     check_ahead(dry_run, format)
@@ -68,7 +69,8 @@ def diff(
     matrix, result = compared(old, new, selection, measurer(how), teller(how))
     write(result, format, path, expand)
     if folder is not None and both is not None:
-        hand_over(folder, result.conditions, *both, how)
+        names = name_of(both[0], result.old.versions), name_of(both[1], result.new.versions)
+        hand_over(folder, result.conditions, *both, how, names)
     code = code_of(matrix, how)
     if result.changes:
         return Exit.CHANGED

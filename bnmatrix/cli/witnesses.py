@@ -56,9 +56,16 @@ def check_sides(plans: Sequence[Plan]) -> tuple[Target, Target]:
 
 
 def hand_over(
-    folder: Path, conditions: Sequence[Condition], old: Target, new: Target, means: Means
+    folder: Path,
+    conditions: Sequence[Condition],
+    old: Target,
+    new: Target,
+    means: Means,
+    names: tuple[str, str] | None = None,
 ) -> list[Path]:
     """Write a program for each of `conditions` into `folder`, as far as one tells the two sides apart.
+
+    names: what a program calls the two sides, where that is not the targets' text
 
     Says on stderr what was written, and for what there is none and why. Returns the files.
     """
@@ -80,7 +87,8 @@ def hand_over(
         far = f"{number}/{len(conditions)} " if len(conditions) > 1 else ""
         what = f"{condition.fact} {condition.old} -> {condition.new}"
         try:
-            found = witness_of(condition, old, new, guests, STARTING + means.options.timeout)
+            seconds = STARTING + means.options.timeout
+            found = witness_of(condition, old, new, guests, names or (old.text, new.text), seconds)
         except (NoProgram, OSError) as reason:
             note(f"{far}no witness of {what}: {reason}", means.quiet)
             continue

@@ -6,13 +6,13 @@ Whatever is handed over was run on both sides just before: on the old it ended w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnmatrix.axes import parse_id
 from bnmatrix.comparison import Condition
 from bnmatrix.runner.work import Guest
-from bnmatrix.target import Target
+from bnmatrix.target import Target, version_of
 from bnmatrix.witness.parts import NoProgram
 from bnmatrix.witness.program import programs
 from bnmatrix.witness.trial import separates, tried
@@ -34,17 +34,30 @@ def same_framework(old: Target, new: Target) -> bool:
     return (old.framework, old.backend) == (new.framework, new.backend)
 
 
+def name_of(target: Target, versions: Mapping[str, str]) -> str:
+    """What a target was when it was measured: `torch 1.12.1`; its text, where the version is not known."""
+    version = version_of(target.family.package, versions)
+    return f"{target.family.package} {version}" if version else target.text
+
+
 def simplest_first(ids: Sequence[str]) -> list[str]:
     """Cells by how many axes are off their default."""
     return sorted(ids, key=lambda identity: (len(identity.split()), identity))
 
 
 def witness_of(
-    condition: Condition, old: Target, new: Target, guests: Sequence[Guest], timeout: float
+    condition: Condition,
+    old: Target,
+    new: Target,
+    guests: Sequence[Guest],
+    names: tuple[str, str],
+    timeout: float,
 ) -> Witness:
     """A program for `condition`, tried. Raises NoProgram, saying why, where there is none.
 
-    guests: how the old and the new side run;  timeout: seconds that a program may take
+    guests:  how the old and the new side run
+    names:   of both sides, for the reader
+    timeout: seconds that a program may take
     """
     if not same_framework(old, new):
         raise NoProgram("it needs one framework on both sides")
@@ -54,7 +67,7 @@ def witness_of(
         try:
             texts = programs(
                 old.framework, old.backend, parse_id(identity), condition.fact, condition.old,
-                condition.new, (old.text, new.text),
+                condition.new, names,
             )  # fmt: skip
         except NoProgram as reason:
             why.append(str(reason))
@@ -63,7 +76,7 @@ def witness_of(
             ends = tried(text, guests, timeout)
             if separates(ends, condition.fact):
                 return Witness(text, identity)
-        why.append(f"in {identity} it {ends[0]} on {old.text} and {ends[1]} on {new.text}")
+        why.append(f"in {identity} it {ends[0]} on {names[0]} and {ends[1]} on {names[1]}")
         tries += 1
         if tries == TRIES:
             break

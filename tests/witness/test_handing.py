@@ -18,6 +18,7 @@ from bnmatrix.witness.parts import NoProgram
 from bnmatrix.witness.trial import End, separates, tried
 
 OLD, NEW = parse("torch==1.5.1"), parse("torch==1.6.0")
+NAMES = OLD.text, NEW.text
 
 
 def condition(
@@ -50,28 +51,28 @@ def test_the_simplest_cell_is_shown_first() -> None:
 
 
 def test_a_program_that_separates_is_handed_over(sides: list[Guest]) -> None:
-    found = witness_of(condition("batch_norm training=true rank=4", "batch_norm"), OLD, NEW, sides, 60)
+    found = witness_of(condition("batch_norm training=true rank=4", "batch_norm"), OLD, NEW, sides, NAMES, 60)
     assert found.cell == "batch_norm"
     assert "torch.nn.BatchNorm1d" in found.text
 
 
 def test_where_the_simplest_cell_has_no_program_the_next_is_taken(sides: list[Guest]) -> None:
     ids = ("batch_norm api=functional", "batch_norm rank=4 training=true")
-    assert witness_of(condition(*ids), OLD, NEW, sides, 60).cell == ids[1]
+    assert witness_of(condition(*ids), OLD, NEW, sides, NAMES, 60).cell == ids[1]
 
 
 def test_a_program_that_does_not_separate_is_not_handed_over(sides: list[Guest]) -> None:
     with pytest.raises(
         NoProgram, match=r"it exited with 0 \(moving_mean: updated\) on torch==1.5.1 and exited"
     ):
-        witness_of(condition("batch_norm"), OLD, NEW, [sides[0], sides[0]], 60)
+        witness_of(condition("batch_norm"), OLD, NEW, [sides[0], sides[0]], NAMES, 60)
 
 
 def test_a_real_program_on_one_release_does_not_separate_and_is_not_handed_over() -> None:
     pytest.importorskip("torch")
     here = [Guest("torch", "torch"), Guest("torch", "torch")]
     with pytest.raises(NoProgram, match=r"exited with 0 \(moving_mean: updated\).*exited with 0"):
-        witness_of(condition("batch_norm training=true"), OLD, NEW, here, 100)
+        witness_of(condition("batch_norm training=true"), OLD, NEW, here, NAMES, 100)
 
 
 def test_what_fails_before_it_shows_anything_is_no_witness() -> None:
@@ -90,13 +91,13 @@ def test_only_so_many_cells_are_tried(sides: list[Guest], monkeypatch: pytest.Mo
     monkeypatch.setattr(handing, "tried", count)
     ids = [f"batch_norm training=true rank={rank}" for rank in (2, 3, 4, 5)]
     with pytest.raises(NoProgram):
-        witness_of(condition(*ids), OLD, NEW, sides, 60)
+        witness_of(condition(*ids), OLD, NEW, sides, NAMES, 60)
     assert len(seen) == handing.TRIES
 
 
 def test_two_frameworks_have_no_witness(sides: list[Guest]) -> None:
     with pytest.raises(NoProgram, match="one framework"):
-        witness_of(condition("batch_norm"), OLD, parse("tf2"), sides, 60)
+        witness_of(condition("batch_norm"), OLD, parse("tf2"), sides, NAMES, 60)
 
 
 def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
