@@ -26,6 +26,7 @@ from bnmatrix.comparison import (
     Summary,
     Unstable,
     comparable_facts,
+    compared_by,
     conditions,
     differs,
     fact_of,
@@ -295,7 +296,7 @@ def bisection(
             Silence(id=identity, first=names[first], last=names[last], says=why[0], reason=why[1])
             for first, last, why in stretches(told, sorted(search.cells))
         ]
-    compared = _compared(search.old, search.new)
+    compared = compared_by(search.old, search.new)
     return Bisection(
         schema_version=SCHEMA_VERSION,
         bnmatrix=version,
@@ -343,14 +344,4 @@ def _doubts(
         else:
             word = str(fact_of(cell, fact)) if fact in cell.facts else "not_there"
             found[column] = word, f"{fact} is {word.replace('_', ' ')}"
-    return found
-
-
-def _compared(old: Mapping[str, CellResult], new: Mapping[str, CellResult]) -> dict[str, list[str]]:
-    """{fact: the cells in which the ends could be compared by it}"""
-    found: dict[str, list[str]] = {}
-    for identity in old.keys() & new.keys():
-        if why_not_comparable(old[identity], new[identity], "", "") is None:
-            for fact in comparable_facts(old[identity], new[identity]):
-                found.setdefault(fact, []).append(identity)
     return found

@@ -22,7 +22,7 @@ from bnmatrix.comparison import (
     Side,
     SideLaw,
     Unstable,
-    comparable_facts,
+    compared_by,
     conditions,
     weight,
 )
@@ -210,12 +210,7 @@ def _open_conditions(target: Compared, changes: Sequence[CheckedChange]) -> list
     if not still_open:
         return []
     old, new = target.old.by_id(), target.new.by_id()
-    skipped = {each.id for each in target.diff.not_comparable}
-    compared: dict[str, list[str]] = {}
-    for identity in old.keys() & new.keys() - skipped:
-        for fact in comparable_facts(old[identity], new[identity]):
-            compared.setdefault(fact, []).append(identity)
-    return conditions(list(still_open), compared, {**old, **new})
+    return conditions(list(still_open), compared_by(old, new), {**old, **new})
 
 
 def _numbered(found: Sequence[tuple[Compared, Condition]], rules: Rules) -> list[CheckedCondition]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from bnmatrix import __version__, sides
+from bnmatrix import __version__
 from bnmatrix.axes import parse_id
 from bnmatrix.baseline import Baseline
 from bnmatrix.checked import Compared
@@ -17,8 +18,10 @@ from bnmatrix.laws import laws
 from bnmatrix.matrix import CellResult, TargetMatrix
 from bnmatrix.measurement import Measure, Plan
 from bnmatrix.remeasuring import Remeasuring, Tell
-from bnmatrix.selection import Selection
 from bnmatrix.target import CHOSEN_BACKENDS, Target, parse, version_of
+
+if TYPE_CHECKING:
+    from bnmatrix.selection import Selection
 
 Tolerances = Mapping[str, float]
 """{fact: the share of its value that a number may differ by}"""
@@ -58,17 +61,18 @@ def past_of(held: TargetMatrix) -> Target:
 def held_against(
     baseline: Baseline, plans: Sequence[Plan], measure: Measure, tell: Tell, tolerances: Tolerances
 ) -> list[Compared]:
-    """The targets of `plans` as they were and as they are, what changed confirmed. Raises BnmatrixError."""
+    """The targets of `plans` as they were and as they are, what changed confirmed. Raises BnmatrixError.
+
+    `measure` need not tell laws: those of both sides are found where anything changed.
+    """
     held = {target.target: target for target in baseline.targets}
     found = []
     for plan, new in zip(plans, measure(plans, None).targets, strict=True):
         old = tolerant(held[plan.target.text], tolerances)
-        diff = compare(old, new, __version__)
-        if diff.changes or diff.not_comparable:
-            again = Remeasuring((old, plan.target), (old, new), measure, tell)
-            (old, new), diff = confirmed((old, new), (False, True), again, __version__)
+        again = Remeasuring((old, plan.target), (old, new), measure, tell)
+        (old, new), diff = confirmed((old, new), (False, True), again, __version__)
         if diff.changes:  # only then are the laws of both sides of interest
-            old = msgspec.structs.replace(old, laws=laws(old.cells))
+            old, new = (msgspec.structs.replace(side, laws=laws(side.cells)) for side in (old, new))
             diff = compare(old, new, __version__)
         found.append(Compared(name=plan.target.text, old=old, new=new, diff=diff))
     return found
@@ -86,6 +90,8 @@ def present_of(against: str, only: Sequence[str]) -> str:
 
 def plans_against(old: str, new: str, selection: Selection) -> list[Plan]:
     """What `against` measures."""
+    from bnmatrix import sides  # a check of a baseline needs no selection
+
     return sides.plans_of(old, new, selection)
 
 
@@ -93,6 +99,8 @@ def against(
     old: str, new: str, selection: Selection, measure: Measure, tell: Tell, tolerances: Tolerances
 ) -> Compared:
     """Two targets side by side. Raises BnmatrixError."""
+    from bnmatrix import sides
+
     matrix, diff = sides.compared(old, new, selection, measure, tell)
     first, second = matrix.targets
     if tolerances:

@@ -40,6 +40,9 @@ TOGETHER = 100
 MAKING = 2
 """Environments that are made at a time."""
 
+MANY = 5
+"""Targets that are named one by one at the most."""
+
 Progress = Callable[[int, int, str], None]
 """(cells settled, cells in all, a note)"""
 
@@ -77,6 +80,7 @@ class Options:
     device:  of targets that name none
     wishes:  where targets run
     known:   measure nothing: what is not known is `skipped`
+    with_laws: tell the laws of what was measured
     """
 
     seed: int = 0
@@ -85,10 +89,21 @@ class Options:
     device: str | None = None
     wishes: Wishes = field(default_factory=Wishes)
     known: bool = False
+    with_laws: bool = True
 
 
 Measure = Callable[[Sequence[Plan], str | None], Matrix]
 """`measure` with everything else decided; the text says what for, where it is not plain."""
+
+
+def counts(plans: Sequence[Plan]) -> str:
+    """`40 cells of tf2, 24 of torch`; of many targets their number"""
+    if len(plans) > MANY:
+        return f"{sum(len(plan.cells) for plan in plans)} cells of {len(plans)} targets"
+    first, *rest = plans
+    noun = "cell" if len(first.cells) == 1 else "cells"
+    parts = [f"{len(first.cells)} {noun} of {first.target.text}"]
+    return ", ".join([*parts, *(f"{len(plan.cells)} of {plan.target.text}" for plan in rest)])
 
 
 def device_of(target: Target, options: Options) -> str:
@@ -139,9 +154,8 @@ def measure(
         for part in parts:
             if part.failure and all(each.failure for each in parts):
                 raise part.failure
-    return Matrix(
-        schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=[part.matrix() for part in parts]
-    )
+    targets = [part.matrix(options.with_laws) for part in parts]
+    return Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=targets)
 
 
 def processors() -> int:
@@ -180,7 +194,7 @@ class _Part:
                 self.place_key(), self.plan.cells, seed, self.plan.given_as_sent()
             )
 
-    def matrix(self) -> TargetMatrix:
+    def matrix(self, with_laws: bool) -> TargetMatrix:
         """What became of it; a cell without a result is `skipped`."""
         reason = _in_a_line(self.failure) if self.failure else "not measured yet"
         cells = [
@@ -204,8 +218,8 @@ class _Part:
             python=header.python,
             device=header.device,
             cells=cells,
-            laws=laws(cells),
-            defaults=defaults(cells),
+            laws=laws(cells) if with_laws else [],
+            defaults=defaults(cells) if with_laws else [],
         )
 
 

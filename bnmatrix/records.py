@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from bnmatrix.axes import Cell
+from bnmatrix.axes import AXES, Cell
 from bnmatrix.layers import layers as known_layers
 from bnmatrix.matrix import CellResult, encode
 from bnmatrix.store import Store
@@ -33,6 +33,8 @@ SOURCES = ("probe", "judge", "facts.py", "settling.py", "runner/messages.py", "r
 
 _ENTRY = re.compile(r'    "(\w+)": ')
 """The first line of an entry of a table."""
+
+_LAYER = list(AXES).index("layer")
 
 _INHERITED = ("CUDA_", "NVIDIA_", "LD_LIBRARY_PATH", "GLIBC_TUNABLES")
 """Variables that a probe inherits and that find libraries and devices."""
@@ -103,6 +105,14 @@ class Records:
             self._store.put(top, encode(header))
         self._store.put(cell_key(place, cell, seed, given), encode(result))
 
+    def answer(self, key: bytes, kind: type[Any]) -> Any:
+        """What `keep_answer` has put there; None where it is not known, or is to be found anew."""
+        return None if self._refresh else _decoded(self._store.get([key]).get(key), kind)
+
+    def keep_answer(self, key: bytes, answer: msgspec.Struct) -> None:
+        """Keep what follows from results, under a key of its own that covers them."""
+        self._store.put(key, encode(answer))
+
 
 @contextmanager
 def opened(refresh: bool, tell: Callable[[str], None]) -> Iterator[Records]:
@@ -128,17 +138,18 @@ def opened(refresh: bool, tell: Callable[[str], None]) -> Iterator[Records]:
 
 def cell_key(place: Place, cell: Cell, seed: int, given: Mapping[str, Any] | None) -> bytes:
     """The key of a result."""
-    layer = code()["layers"].get(cell.axes["layer"], "")
-    return _digest([_place_key(place).hex(), layer, seed, given, cell.values])
+    layer = code()["layers"].get(cell.values[_LAYER], "")
+    return _digest([place_key(place).hex(), layer, seed, given, cell.values])
 
 
 def header_key(place: Place) -> bytes:
     """The key of what a probe said of its environment."""
-    return _digest([_place_key(place).hex(), "header"])
+    return _digest([place_key(place).hex(), "header"])
 
 
 @cache
-def _place_key(place: Place) -> bytes:
+def place_key(place: Place) -> bytes:
+    """What the keys of all results of a place begin with: code, environment, processor, device, variables."""
     inherited = {name: value for name, value in sorted(os.environ.items()) if name.startswith(_INHERITED)}
     return _digest([code()["common"], msgspec.to_builtins(place), machine(place.device), inherited])
 
@@ -219,8 +230,11 @@ def _of_texts(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+_encode = json.JSONEncoder(sort_keys=True).encode
+
+
 def _digest(value: object) -> bytes:
-    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).digest()
+    return hashlib.blake2b(_encode(value).encode(), digest_size=16).digest()
 
 
 def _decoded(data: bytes | None, kind: type[Any]) -> Any:

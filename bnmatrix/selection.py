@@ -15,9 +15,6 @@ from bnmatrix.scenario import Scenario, Values, cells
 from bnmatrix.scenario_file import find
 from bnmatrix.target import FAMILIES, Family, Target, check_device, parse
 
-MANY = 5
-"""Targets that are named one by one at the most."""
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -202,13 +199,3 @@ def _of_every_axis(selection: Selection, family: Family) -> Iterator[Cell]:
         else:
             assert selection.coverage is not None
             yield from coverages.of_every_axis(layer, family, selection.coverage, selection.overrides)
-
-
-def counts(plans: Sequence[Plan]) -> str:
-    """`40 cells of tf2, 24 of torch`; of many targets their number"""
-    if len(plans) > MANY:
-        return f"{sum(len(plan.cells) for plan in plans)} cells of {len(plans)} targets"
-    first, *rest = plans
-    noun = "cell" if len(first.cells) == 1 else "cells"
-    parts = [f"{len(first.cells)} {noun} of {first.target.text}"]
-    return ", ".join([*parts, *(f"{len(plan.cells)} of {plan.target.text}" for plan in rest)])

@@ -87,14 +87,14 @@ def test_everything_that_could_change_a_result_is_in_its_key(monkeypatch: pytest
         key(seed=1),
         key(given=GIVEN),
     ]
-    records._place_key.cache_clear()
+    records.place_key.cache_clear()
     monkeypatch.setenv("LD_LIBRARY_PATH", "/elsewhere")
     others.append(key())
-    records._place_key.cache_clear()
+    records.place_key.cache_clear()
     monkeypatch.delenv("LD_LIBRARY_PATH")
     monkeypatch.setattr(records, "machine", lambda device: ["another processor"])
     others.append(key())
-    records._place_key.cache_clear()
+    records.place_key.cache_clear()
     monkeypatch.undo()
     assert key() == key()
     assert len({key(), *others}) == len(others) + 1

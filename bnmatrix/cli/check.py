@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
@@ -144,7 +145,7 @@ def check(
         if dry_run:
             return ahead(checking.plans_against(against, new, cells), how, format, path)
         compared = [checking.against(against, new, cells, measure, tell, tolerances)]
-        said = _Said(found, None, compared)
+        said = _Said(found, compared)
         if folder is not None:
             _witness(said, folder, how)
         return _report(said, format, path, expand, how)
@@ -153,13 +154,19 @@ def check(
             "the cells that are checked are those of the baseline",
             "bnmatrix lock chooses them; with --against the options do",
         )
+    only = framework or ()
+    if not (accept or forget or dry_run):
+        known = _known(found, only, how)
+        if known is not None:
+            return _report(known, format, path, expand, how)
     held = loaded(found)
-    how.options = replace(how.options, seed=held.seed)
-    plans = checking.plans_of(held, framework or ())
+    how.options = replace(how.options, seed=held.seed, with_laws=False)
+    plans = checking.plans_of(held, only)
     if dry_run:
         return ahead(plans, how, format, path)
     compared = checking.held_against(held, plans, measurer(how), tell, tolerances)
-    said = _Said(found, held, compared)
+    _keep(found, only, compared, how)
+    said = _Said(found, compared, found.baseline, held)
     if forget:
         said = _forgetting(said, how)
     if accept:
@@ -169,13 +176,47 @@ def check(
     return _report(said, format, path, expand, how)
 
 
+def _known(found: Project, only: Sequence[str], means: Means) -> _Said | None:
+    """What a check found when it was made the last time, if it found nothing and nothing is different."""
+    from bnmatrix import recall
+    from bnmatrix.cli.measuring import opened
+    from bnmatrix.cli.progress import note
+
+    key = recall.key(found.baseline, only, means.options, found.configured.tolerances)
+    if key is None:
+        return None
+    with opened(means) as records:
+        answer = recall.find(records, key) if records is not None else None
+    if answer is None:
+        return None
+    note(f"{answer.cells()} of {answer.cells()} cells were known; --refresh measures them anew", means.quiet)
+    return _Said(found, answer.compared(), found.baseline)
+
+
+def _keep(found: Project, only: Sequence[str], compared: Sequence[Compared], means: Means) -> None:
+    """Keep what was found, for the next time."""
+    from bnmatrix import recall
+    from bnmatrix.cli.measuring import opened
+
+    key = recall.key(found.baseline, only, means.options, found.configured.tolerances)
+    if key is not None:
+        with opened(means) as records:
+            if records is not None:
+                recall.keep(records, key, compared)
+
+
 @dataclass(frozen=True)
 class _Said:
-    """What was compared, of which project, and the baseline; None where two targets were measured."""
+    """What was compared, of which project.
+
+    file:     that of the baseline; None where two targets were measured
+    baseline: what it holds; None where that was not read, for what was found is known
+    """
 
     project: Project
-    baseline: Baseline | None
-    compared: list[Compared]
+    compared: Sequence[Compared]
+    file: Path | None = None
+    baseline: Baseline | None = None
 
     def check(self) -> Check:
         """What the check finds."""
@@ -189,7 +230,7 @@ class _Said:
             Rules(fail_on=configured.fail_on, severity=configured.severity),
             date.today(),
             __version__,
-            str(self.project.baseline) if self.baseline else None,
+            str(self.file) if self.file else None,
         )
 
 
@@ -248,7 +289,7 @@ def _witness(said: _Said, folder: Path, means: Means) -> None:
     conditions = said.check().conditions
     for target in said.compared:
         own = [condition for condition in conditions if condition.target == target.name]
-        old = past_of(target.old) if said.baseline else parse(target.old.target)
+        old = past_of(target.old) if said.file else parse(target.old.target)
         new = parse(target.name)
         names = name_of(old, target.diff.old.versions), name_of(new, target.diff.new.versions)
         hand_over(folder, own, old, new, means, names)

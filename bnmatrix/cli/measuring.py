@@ -13,12 +13,12 @@ import typer
 from bnmatrix.cli.progress import Reporter, note
 from bnmatrix.errors import Exit
 from bnmatrix.matrix import FAULTS, Matrix, is_complete
-from bnmatrix.measurement import Measure, Options, Plan, measure
+from bnmatrix.measurement import Measure, Options, Plan, counts, measure
 from bnmatrix.placement import Wishes
-from bnmatrix.selection import Task, counts
 
 if TYPE_CHECKING:
     from bnmatrix.records import Records
+    from bnmatrix.selection import Task
 
 
 @dataclass

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bnmatrix.baseline import Baseline, Selected, load
 from bnmatrix.configuration import Configuration, configuration
 from bnmatrix.coverage import FULL
-from bnmatrix.selection import Selection, select
+
+if TYPE_CHECKING:
+    from bnmatrix.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -81,5 +84,7 @@ ALL = Selected(layers=["all"])
 
 def selection(of: Selected, device: str | None) -> Selection:
     """The same, checked. Raises UsageError."""
+    from bnmatrix.selection import select
+
     axes = [f"{name}={','.join(values)}" for name, values in of.axes.items()]
     return select(of.layers, of.scenarios, axes, of.cells, device, of.coverage)

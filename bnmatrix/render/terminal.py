@@ -13,7 +13,6 @@ from rich.console import Console
 
 from bnmatrix.comparison import Diff
 from bnmatrix.matrix import Matrix
-from bnmatrix.render import diff_page, run_page
 from bnmatrix.render.layout import View, show
 
 if TYPE_CHECKING:
@@ -24,11 +23,15 @@ PICTURE_WIDTH = 80
 
 def view(result: Result, expand: bool = False) -> View:
     """The page of a result."""
+    # What only one of them needs is not loaded for the others.
     if isinstance(result, Matrix):
+        from bnmatrix.render import run_page
+
         return run_page.page(result, expand)
     if isinstance(result, Diff):
+        from bnmatrix.render import diff_page
+
         return diff_page.page(result, expand)
-    # What only these need is not loaded for the others.
     from bnmatrix.checked import Check
 
     if isinstance(result, Check):

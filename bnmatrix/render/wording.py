@@ -10,9 +10,9 @@ from bnmatrix.comparison import Condition, Diff, Side, SideLaw
 from bnmatrix.conditions import When
 from bnmatrix.matrix import CellResult, Default, Law, TargetMatrix, Value
 from bnmatrix.render.beneath import EXPECTED, Beneath
-from bnmatrix.render.folding import Alike
 
 if TYPE_CHECKING:
+    from bnmatrix.render.folding import Alike
     from bnmatrix.timeline import Release
 
 HEADLINE = ("normalised_by", "stochastic")

@@ -9,8 +9,7 @@ from rich.console import Console
 
 from bnmatrix.axes import make_cell
 from bnmatrix.cli.progress import progress_bar
-from bnmatrix.measurement import Plan
-from bnmatrix.selection import counts
+from bnmatrix.measurement import Plan, counts
 from bnmatrix.target import parse
 
 
