@@ -201,7 +201,7 @@ def load(path: Path) -> Baseline:
     except (_Malformed, UsageError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"{path} cannot be used as a baseline: {error}",
-            "take it from the repository as it was committed, or write it anew: bnmatrix lock",
+            "take it from the repository as it was committed, or remove it and write it anew: bnmatrix lock",
         ) from error
 
 

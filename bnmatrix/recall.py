@@ -2,7 +2,7 @@
 
 The answer is kept in the store. Its key covers every byte of the baseline, the place of every target as
 results have it (code, environment, processor, device, variables), the sources of what compares, and the
-tolerances. What changed, was accepted, flickers or could not be run is never kept: it is found anew each time.
+tolerances. What changed, was accepted, flickers or could not be run is never kept: it is found each time.
 """
 
 from __future__ import annotations
