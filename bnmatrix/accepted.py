@@ -41,13 +41,15 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     def matches(self, change: Change, target: str, cell: CellResult) -> bool:
         """Whether it accepts `change`, of `cell` as it is now."""
-        if not self.is_of(target) or (self.fact, self.old) != (change.fact, change.old):
-            return False
-        if self.cells and change.id not in self.cells:
-            return False
-        if any(change.axes[axis] not in values for axis, values in self.when.items()):
+        if (self.fact, self.old) != (change.fact, change.old) or not self.speaks_of(target, cell):
             return False
         return self.new == change.new or _lies_in(self.new, cell.interval(self.fact))
+
+    def speaks_of(self, target: str, cell: CellResult) -> bool:
+        """Whether it is about this cell."""
+        if not self.is_of(target) or (self.cells and cell.id not in self.cells):
+            return False
+        return all(cell.axes[axis] in values for axis, values in self.when.items())
 
 
 def _lies_in(value: Value, interval: tuple[float, float] | None) -> bool:
@@ -56,7 +58,10 @@ def _lies_in(value: Value, interval: tuple[float, float] | None) -> bool:
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an accepted change. Status: met, unmatched (nothing changes so), expired, not_tried.
+    """What became of an accepted change.
+
+    status: met; unmatched: nothing changes so any more; expired; not_tried: what it is about could not be
+            compared
 
     ids: the cells that changed so, of each target
     """
@@ -69,17 +74,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def answers(
     accepted: Sequence[Accepted],
     matched: Sequence[Mapping[str, list[str]]],
-    compared: Sequence[str],
+    is_open: Sequence[bool],
     today: date,
 ) -> list[Answer]:
-    """What became of each. matched: {target: ids}, for each; compared: the targets that were compared."""
+    """What became of each. matched: {target: ids};  is_open: whether it is about what was not compared."""
     found = []
-    for one, ids in zip(accepted, matched, strict=True):
-        if not any(one.is_of(target) for target in compared):
-            status = NOT_TRIED
-        elif not ids:
-            status = UNMATCHED
-        else:
+    for one, ids, may_be in zip(accepted, matched, is_open, strict=True):
+        if ids:
             status = EXPIRED if one.expires is not None and one.expires < today else MET
+        else:
+            status = NOT_TRIED if may_be else UNMATCHED
         found.append(Answer(accepted=one, status=status, ids=dict(ids)))
     return found

@@ -27,7 +27,7 @@ from bnmatrix.checked import Check, Rules
 from bnmatrix.checked import check as check_of
 from bnmatrix.comparison import Diff
 from bnmatrix.configuration import configuration
-from bnmatrix.errors import UsageError
+from bnmatrix.errors import UsageError, unknown
 from bnmatrix.matrix import Matrix
 from bnmatrix.matrix import load as load_matrix
 from bnmatrix.measurement import Options, Plan, measure
@@ -78,6 +78,7 @@ def run(frameworks: Words = (), **arguments: Unpack[Arguments]) -> Matrix:
     """
     from bnmatrix.expectations import answered
 
+    _check_names(arguments, Arguments)
     how = _Measuring(arguments)
     selection = _selection(arguments)
     found, _ = targets(_list(frameworks), selection, how.options.wishes)
@@ -85,11 +86,16 @@ def run(frameworks: Words = (), **arguments: Unpack[Arguments]) -> Matrix:
     return answered(work, how([task.plan for task in work]))
 
 
-def diff(old: str | Path | Matrix, new: str | Path | Matrix, **arguments: Unpack[Arguments]) -> Diff:
-    """What differs between two targets, files that `run` wrote, or matrices of one target each.
+Comparable = str | Path | Matrix | Baseline
+"""A target; a file that `run` or `lock` wrote; or what was loaded from one, of one target."""
+
+
+def diff(old: Comparable, new: Comparable, **arguments: Unpack[Arguments]) -> Diff:
+    """What differs between two targets, files, or what was loaded from them.
 
     Raises UsageError, and what befalls environments.
     """
+    _check_names(arguments, Arguments)
     selection = _selection(arguments)
     no_given(selection)
     how = _Measuring(arguments)
@@ -105,6 +111,9 @@ def check(
 
     Raises UsageError for a baseline or a configuration that cannot be used, and what befalls environments.
     """
+    _check_names(means, Means)
+    if "seed" in means:
+        raise UsageError("the seed of a check is that of the baseline", "leave `seed` out")
     configured, folder = configuration()
     path = None
     if not isinstance(baseline, Baseline):
@@ -157,8 +166,18 @@ class _Measuring:
             return measure(plans, self.options, records=records)
 
 
-def _list(words: Words) -> list[str]:
-    return [words] if isinstance(words, str) else list(words)
+def _check_names(given: Mapping[str, object], known: type) -> None:
+    """Raise UsageError for an argument that is none: without a word it would measure something else."""
+    names = list(known.__annotations__)
+    for name in given:
+        if name not in names:
+            raise unknown("argument", name, names)
+
+
+def _list(words: object) -> list[str]:
+    """Words as text: numbers and truth values as the command line has them."""
+    several = words if isinstance(words, (list, tuple, set, frozenset)) else [words]
+    return [str(word).lower() if isinstance(word, bool) else str(word) for word in several]
 
 
 def _selection(arguments: Arguments) -> Selection:
@@ -173,8 +192,8 @@ def _selection(arguments: Arguments) -> Selection:
     )
 
 
-def _side(given: str | Path | Matrix) -> sides.Given:
-    if not isinstance(given, Matrix):
+def _side(given: Comparable) -> sides.Given:
+    if not isinstance(given, (Matrix, Baseline)):
         return str(given)
     if len(given.targets) != 1:
         names = ", ".join(target.target for target in given.targets) or "none"

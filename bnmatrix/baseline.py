@@ -224,15 +224,15 @@ def _read(data: bytes) -> Baseline:
     file = msgspec.json.decode(data, type=_File)
     if not file.targets or len(file.targets) != file.count:
         raise _Malformed(f"it has {len(file.targets)} targets, and was written with {file.count or 'some'}")
-    if file.seed < 0:
-        raise _Malformed(f"the seed {file.seed} is negative")
+    if not 0 <= file.seed < 2**32:
+        raise _Malformed(f"the seed {file.seed} is none")
     baseline = Baseline(
         schema_version=file.schema_version,
         bnmatrix=file.bnmatrix,
         seed=file.seed,
         selection=file.selection,
         targets=[_target_of(name, target) for name, target in file.targets.items()],
-        accepted=[_accepted_of(number, one) for number, one in enumerate(file.accepted)],
+        accepted=[_accepted_of(number, one, list(file.targets)) for number, one in enumerate(file.accepted)],
     )
     return baseline
 
@@ -302,7 +302,7 @@ def _fact(fact: str, value: Any, measured: dict[str, Any]) -> Value:
     return cast(Value, value)
 
 
-def _accepted_of(number: int, accepted: Accepted) -> Accepted:
+def _accepted_of(number: int, accepted: Accepted, targets: list[str]) -> Accepted:
     """`accepted`, its words checked: these lines are written by people, too."""
     where = f"accepted[{number}]: "
     if accepted.fact not in FACTS:
@@ -310,9 +310,10 @@ def _accepted_of(number: int, accepted: Accepted) -> Accepted:
     for axis, values in accepted.when.items():
         for value in values:
             check_value(axis, value, where)
-    for identity in accepted.cells:
-        parse_id(identity)
+    for name in accepted.targets:
+        if name not in targets:
+            raise unknown("target of this baseline", name, targets, where)
     for name in ("reason", "owner"):
         if not getattr(accepted, name).strip():
             raise _Malformed(f"{where}the {name} is empty")
-    return accepted
+    return msgspec.structs.replace(accepted, cells=[parse_id(identity).id for identity in accepted.cells])

@@ -19,12 +19,15 @@ from bnmatrix.comparison import (
     Condition,
     Diff,
     NotComparable,
+    OneSided,
     Side,
     SideLaw,
     Unstable,
+    comparable_facts,
     compared_by,
     conditions,
     weight,
+    why_not_comparable,
 )
 from bnmatrix.configuration import IGNORED
 from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Tabular, TargetMatrix
@@ -82,6 +85,13 @@ class CheckedNotComparable(NotComparable, frozen=True, kw_only=True):
     lost: bool
 
 
+class CheckedOneSided(OneSided, frozen=True, kw_only=True):
+    """A fact of a cell of `target` that only one side decided. `lost`: the present does not."""
+
+    target: str
+    lost: bool
+
+
 class CheckedUnstable(Unstable, frozen=True, kw_only=True):
     """A fact that flickers, of a cell of `target`."""
 
@@ -114,6 +124,7 @@ class Check(msgspec.Struct, Tabular, frozen=True, kw_only=True):
     not_comparable: list[CheckedNotComparable]
     unstable: list[CheckedUnstable]
     laws: list[CheckedLaw]
+    one_sided: list[CheckedOneSided] = []
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +156,8 @@ def check(
         ]
         changes += own
         found += [(target, condition) for condition in _open_conditions(target, own)]
-    expectations = answers(accepted, matched, [target.name for target in compared], today)
+    is_open = [_is_open(one, compared) for one in accepted]
+    expectations = answers(accepted, matched, is_open, today)
     numbered = _numbered(found, rules)
     return Check(
         schema_version=SCHEMA_VERSION,
@@ -171,6 +183,13 @@ def check(
             for target in compared
             for each in target.diff.unstable
         ],
+        one_sided=[
+            CheckedOneSided(
+                **msgspec.structs.asdict(each), target=target.name, lost=each.new == "undecided"
+            )
+            for target in compared
+            for each in target.diff.one_sided
+        ],
         laws=[
             CheckedLaw(**msgspec.structs.asdict(law), target=target.name)
             for target in compared
@@ -181,6 +200,24 @@ def check(
 
 def _is_lost(each: NotComparable) -> bool:
     return each.old in MEASURED and each.new not in MEASURED
+
+
+def _is_open(one: Accepted, compared: Sequence[Compared]) -> bool:
+    """Whether it is about something that could not be compared: a target, a cell, or the fact of one."""
+    if not any(one.is_of(target.name) for target in compared):
+        return True
+    for target in compared:
+        new = target.new.by_id()
+        for cell in target.old.cells:
+            if one.speaks_of(target.name, cell) and cell.facts.get(one.fact, cell.outcome) == one.old:
+                now = new.get(cell.id)
+                if (
+                    now is None
+                    or why_not_comparable(cell, now, "", "") is not None
+                    or one.fact not in comparable_facts(cell, now)
+                ):
+                    return True
+    return False
 
 
 def _checked(

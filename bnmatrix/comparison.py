@@ -95,6 +95,15 @@ class NotComparable(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class OneSided(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that one side decided, and the other says `undecided`, in a cell where nothing differs."""
+
+    id: str
+    fact: str
+    old: Value
+    new: Value
+
+
 class Unstable(msgspec.Struct, frozen=True, kw_only=True):
     """A fact that flickers between identical runs."""
 
@@ -138,13 +147,14 @@ class Diff(msgspec.Struct, Tabular, frozen=True, kw_only=True):
     not_comparable: list[NotComparable]
     unstable: list[Unstable]
     laws: list[SideLaw]
+    one_sided: list[OneSided] = []
 
 
 def compare(old: TargetMatrix, new: TargetMatrix, version: str) -> Diff:
     """What differs between two targets. `version` is that of bnmatrix, for the record."""
     old_cells, new_cells = old.by_id(), new.by_id()
     changes: list[Change] = []
-    not_comparable, unstable = [], []
+    not_comparable, unstable, one_sided = [], [], []
     same = 0
     for identity in {**old_cells, **new_cells}:
         before, after = old_cells.get(identity), new_cells.get(identity)
@@ -172,6 +182,8 @@ def compare(old: TargetMatrix, new: TargetMatrix, version: str) -> Diff:
                     target=new.target, id=identity, axes=after.axes, fact=fact, old=fact_of(before, fact),
                     new=fact_of(after, fact), severity=severity(fact),
                 ))  # fmt: skip
+        if not differing:
+            one_sided += _one_sided(before, after)
         same += not differing and not flickering
     changed = {change.id for change in changes}
     compared = compared_by(old_cells, new_cells) if changes else {}
@@ -191,8 +203,19 @@ def compare(old: TargetMatrix, new: TargetMatrix, version: str) -> Diff:
         conventions=conventions(old, new),
         not_comparable=not_comparable,
         unstable=unstable,
+        one_sided=one_sided,
         laws=[law_of("old", law) for law in old.laws] + [law_of("new", law) for law in new.laws],
     )
+
+
+def _one_sided(old: CellResult, new: CellResult) -> list[OneSided]:
+    """The facts that one of two cells does not decide, and the other does."""
+    found = []
+    for fact in {**old.facts, **new.facts}:
+        before, after = (side.facts.get(fact, "undecided") for side in (old, new))
+        if "unstable" not in (before, after) and (before == "undecided") != (after == "undecided"):
+            found.append(OneSided(id=old.id, fact=fact, old=before, new=after))
+    return found
 
 
 def compared_by(old: Mapping[str, CellResult], new: Mapping[str, CellResult]) -> dict[str, list[str]]:

@@ -155,6 +155,9 @@ def configuration() -> tuple[Configuration, Path]:
     except msgspec.ValidationError as error:
         raise UsageError(f"{files}: {error}", "the README tells what may stand there") from error
     _check_words(made, files)
+    from bnmatrix.named_targets import names
+
+    names()  # says what is wrong with one
     return made, found[0].file.parent if found else here
 
 

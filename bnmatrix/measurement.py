@@ -91,6 +91,15 @@ class Options:
     known: bool = False
     with_laws: bool = True
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for what no probe can be told."""
+        if not (isinstance(self.seed, int) and 0 <= self.seed < 2**32 - 9):
+            raise UsageError(f"the seed {self.seed!r} is not a number from 0 to {2**32 - 10}")
+        if not (isinstance(self.timeout, (int, float)) and 0.1 <= self.timeout <= 86400):
+            raise UsageError(f"the timeout {self.timeout!r} is not a number of seconds from 0.1 to 86400")
+        if self.jobs is not None and not (isinstance(self.jobs, int) and self.jobs > 0):
+            raise UsageError(f"{self.jobs!r} is not a number of probes")
+
 
 Measure = Callable[[Sequence[Plan], str | None], Matrix]
 """`measure` with everything else decided; the text says what for, where it is not plain."""

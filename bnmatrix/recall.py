@@ -2,13 +2,13 @@
 
 The answer is kept in the store. Its key covers every byte of the baseline, the place of every target as
 results have it (code, environment, processor, device, variables), the sources of what compares, and the
-tolerances. What changed, was accepted, flickers or could not be run is never kept: it is found each time.
+configuration. What changed, was accepted, flickers or could not be run is never kept: it is found each time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from bnmatrix import __version__
 from bnmatrix.checked import Compared
 from bnmatrix.comparison import Diff
+from bnmatrix.configuration import Configuration
 from bnmatrix.errors import BnmatrixError
 from bnmatrix.matrix import FAULTS, TargetMatrix
 from bnmatrix.measurement import Options, device_of, place_of
@@ -58,7 +59,7 @@ def _empty(name: str, diff: Diff) -> TargetMatrix:
     )  # fmt: skip
 
 
-def key(file: Path, only: Sequence[str], options: Options, tolerances: Mapping[str, float]) -> bytes | None:
+def key(file: Path, only: Sequence[str], options: Options, configured: Configuration) -> bytes | None:
     """The key of the answer to a check; None where there can be none, or not without the package index."""
     try:
         data = file.read_bytes()
@@ -73,7 +74,7 @@ def key(file: Path, only: Sequence[str], options: Options, tolerances: Mapping[s
         if placement is None:
             return None
         digest.update(place_key(place_of(placement, device_of(placement.target, options))))
-    told = [__version__, sorted(only), dict(tolerances), sorted(outline.targets)]
+    told = [__version__, sorted(only), configured, sorted(outline.targets)]
     digest.update(msgspec.json.encode(told, order="deterministic"))
     for source in SOURCES:
         digest.update(hashlib.blake2b((Path(__file__).parent / source).read_bytes()).digest())
@@ -91,6 +92,11 @@ def keep(records: Records, wanted: bytes, compared: Sequence[Compared]) -> None:
     """Keep an answer, if it is one to be kept."""
     for target in compared:
         diff = target.diff
-        if diff.changes or diff.unstable or any(cell.outcome in FAULTS for cell in target.new.cells):
+        if (
+            diff.changes
+            or diff.unstable
+            or diff.one_sided
+            or any(cell.outcome in FAULTS for cell in target.new.cells)
+        ):
             return
     records.keep_answer(wanted, Answer({target.name: target.diff for target in compared}))

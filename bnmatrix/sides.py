@@ -8,6 +8,8 @@ import msgspec
 
 from bnmatrix import __version__
 from bnmatrix.axes import Cell, parse_id
+from bnmatrix.baseline import is_one
+from bnmatrix.baseline import load as load_baseline
 from bnmatrix.comparison import Diff, compare
 from bnmatrix.confirmation import confirmed
 from bnmatrix.errors import NothingSelectedError, UsageError
@@ -69,9 +71,9 @@ def _side(text: str) -> Side:
     if not separator:
         name, wanted = text, ""
     path = Path(name)
-    if not (path.is_file() or path.suffix == ".json"):
+    if not (path.is_file() or path.suffix in (".json", ".lock")):
         return parse(text)
-    targets = load(path).targets
+    targets = (load_baseline(path) if is_one(path) else load(path)).targets
     found = [target for target in targets if target.target == wanted] if wanted else targets
     if len(found) == 1:
         return found[0]

@@ -34,6 +34,11 @@ def test_the_examples_of_the_readme_run(
     assert capsys.readouterr().err == ""
 
 
+def test_numbers_and_truth_values_are_words() -> None:
+    matrix = bnmatrix.run("torch", axes={"rank": 2, "training": [True], "execution": "call"})  # type: ignore[dict-item]
+    assert {cell.axes["training"] for cell in matrix.targets[0].cells} == {"true"}
+
+
 def test_a_run_is_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
     matrix = bnmatrix.run("torch", layers=["dropout"], tell=said.append, **FEW)
@@ -65,6 +70,8 @@ def test_a_baseline_is_loaded_and_checked(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(loaded, Baseline)
     assert text(loaded) == text(held)
     assert not bnmatrix.check().fails
+    for side in (loaded, "bnmatrix.lock", Path("bnmatrix.lock")):
+        assert bnmatrix.diff(side, "torch").summary.same == 6
     cells = [
         msgspec.structs.replace(cell, facts={**cell.facts, "gamma": "absent"})
         for cell in loaded.targets[0].cells
@@ -96,5 +103,14 @@ def test_mistakes_are_raised_as_the_commands_tell_them() -> None:
         bnmatrix.run("torch", axes={"execution": "fit", "training": "true"})
     with pytest.raises(UsageError, match="a matrix of one target is compared"):
         bnmatrix.diff(bnmatrix.run(["torch", "tf2"], cells="batch_norm"), "torch")
+    with pytest.raises(UsageError, match="unknown argument 'layer'") as error:
+        bnmatrix.run("torch", layer="dropout")  # type: ignore[call-arg]
+    assert error.value.hint == "did you mean 'layers'?"
+    with pytest.raises(UsageError, match="the seed -1 is not a number"):
+        bnmatrix.run("torch", seed=-1)
+    with pytest.raises(UsageError, match="the timeout 'long'"):
+        bnmatrix.run("torch", timeout="long")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="the seed of a check is that of the baseline"):
+        bnmatrix.check(seed=3)
     with pytest.raises(AttributeError, match="no attribute 'runn'"):
         bnmatrix.runn  # noqa: B018

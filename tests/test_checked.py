@@ -124,6 +124,23 @@ def test_one_of_a_target_that_was_not_checked_is_not_judged() -> None:
     assert [answer.status for answer in found.expectations] == ["not_tried"]
 
 
+def test_one_about_what_could_not_be_compared_is_not_judged() -> None:
+    lost = [cell(GRAPH[0], "timed_out"), *(each for each in OLD if each.id != GRAPH[0])]
+    undecided = now(GRAPH[0], gamma="undecided")
+    for new in (lost, undecided):
+        found = checked(new, known(cells=[GRAPH[0]]))
+        assert not found.fails
+        assert [answer.status for answer in found.expectations] == ["not_tried"]
+        assert checked(new, known(cells=[GRAPH[1]])).fails
+
+
+def test_a_fact_that_only_one_side_decided_is_told() -> None:
+    found = checked(now(GRAPH[0], gamma="undecided", beta="updated"))
+    told = {(each.fact, each.old, each.new, each.lost) for each in found.one_sided}
+    assert told == {("gamma", "unchanged", "undecided", True), ("beta", "undecided", "updated", False)}
+    assert not checked(now(GRAPH[0], gamma="undecided", warnings="UserWarning")).one_sided
+
+
 def test_severity_decides_what_fails() -> None:
     new = now(*GRAPH, warnings="UserWarning")
     assert checked(new).fails

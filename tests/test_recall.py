@@ -12,6 +12,7 @@ from bnmatrix.accepted import Accepted
 from bnmatrix.baseline import Baseline, Selected, text
 from bnmatrix.checked import Compared
 from bnmatrix.comparison import compare
+from bnmatrix.configuration import Configuration
 from bnmatrix.matrix import CellResult
 from bnmatrix.measurement import Options
 from bnmatrix.store import Store
@@ -48,7 +49,7 @@ def compared(new: list[CellResult]) -> Compared:
 
 
 def key(file: Path, *only: str, tolerances: dict[str, float] | None = None, **options: str) -> bytes | None:
-    return recall.key(file, only, Options(**options), tolerances or {})  # type: ignore[arg-type]
+    return recall.key(file, only, Options(**options), Configuration(tolerances=tolerances or {}))  # type: ignore[arg-type]
 
 
 def test_the_key_is_another_where_anything_is(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,8 @@ from bnmatrix.errors import Exit, NothingSelectedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bnmatrix.accepted import Accepted
     from bnmatrix.baseline import Baseline
     from bnmatrix.checked import Check, Compared
-    from bnmatrix.cli.accepting import Acceptance
     from bnmatrix.cli.measuring import Means
     from bnmatrix.cli.project import Project
 
@@ -112,15 +110,15 @@ def check(
     The layers, axes and cells are those of the baseline; options choose others with --against only.
 
     Exit code 0: no difference, or none that fails. 1: behaviour changed, or an accepted change is not met or
-    past its date. 3: a cell that the baseline has measured could not be run. 4: the store of known results
-    cannot be used. 5: nothing could be compared.
+    past its date. 3: a cell that the baseline has measured could not be run, or a fact that it has decided
+    not be decided. 4: the store of known results cannot be used. 5: nothing could be compared.
     """
     from bnmatrix import checking
-    from bnmatrix.cli.accepting import acceptance
+    from bnmatrix.cli.accepting import Rewriting, acceptance
     from bnmatrix.cli.dry_run import ahead, check_ahead
     from bnmatrix.cli.measuring import means, measurer, teller
     from bnmatrix.cli.output import check_format, check_writable
-    from bnmatrix.cli.project import ALL, configured, loaded, project, selected, selection
+    from bnmatrix.cli.project import ALL, configured, drift, loaded, project, selected, selection
     from bnmatrix.cli.witnesses import check_folder
     from bnmatrix.errors import UsageError
     from bnmatrix.render import CHECK_FORMATS
@@ -145,10 +143,7 @@ def check(
         if dry_run:
             return ahead(checking.plans_against(against, new, cells), how, format, path)
         compared = [checking.against(against, new, cells, measure, tell, tolerances)]
-        said = _Said(found, compared)
-        if folder is not None:
-            _witness(said, folder, how)
-        return _report(said, format, path, expand, how)
+        return _report(_Said(found, compared), format, path, expand, how, folder)
     if choice is not None:
         raise UsageError(
             "the cells that are checked are those of the baseline",
@@ -158,22 +153,26 @@ def check(
     if not (accept or forget or dry_run):
         known = _known(found, only, how)
         if known is not None:
-            return _report(known, format, path, expand, how)
+            return _report(known, format, path, expand, how, folder)
     held = loaded(found)
+    drifted = drift(found, held)
+    for line in drifted:
+        tell(f"{line}; bnmatrix lock writes it anew")
+    rewriting = Rewriting(found.baseline) if accept or forget else None
     how.options = replace(how.options, seed=held.seed, with_laws=False)
     plans = checking.plans_of(held, only)
     if dry_run:
         return ahead(plans, how, format, path)
     compared = checking.held_against(held, plans, measurer(how), tell, tolerances)
-    _keep(found, only, compared, how)
+    if not drifted:
+        _keep(found, only, compared, how)
     said = _Said(found, compared, found.baseline, held)
-    if forget:
-        said = _forgetting(said, how)
-    if accept:
-        said = _accepting(said, given, owner, how)
-    if folder is not None:
-        _witness(said, folder, how)
-    return _report(said, format, path, expand, how)
+    if rewriting is not None and forget:
+        said = replace(said, baseline=rewriting.forget(held, said.check(), tell))
+    if rewriting is not None and given is not None:
+        assert said.baseline is not None
+        said = replace(said, baseline=rewriting.accept(said.baseline, given, said.check(), tell))
+    return _report(said, format, path, expand, how, folder)
 
 
 def _known(found: Project, only: Sequence[str], means: Means) -> _Said | None:
@@ -182,7 +181,7 @@ def _known(found: Project, only: Sequence[str], means: Means) -> _Said | None:
     from bnmatrix.cli.measuring import opened
     from bnmatrix.cli.progress import note
 
-    key = recall.key(found.baseline, only, means.options, found.configured.tolerances)
+    key = recall.key(found.baseline, only, means.options, found.configured)
     if key is None:
         return None
     with opened(means) as records:
@@ -198,7 +197,7 @@ def _keep(found: Project, only: Sequence[str], compared: Sequence[Compared], mea
     from bnmatrix import recall
     from bnmatrix.cli.measuring import opened
 
-    key = recall.key(found.baseline, only, means.options, found.configured.tolerances)
+    key = recall.key(found.baseline, only, means.options, found.configured)
     if key is not None:
         with opened(means) as records:
             if records is not None:
@@ -234,69 +233,25 @@ class _Said:
         )
 
 
-def _accepting(said: _Said, given: Acceptance | None, owner: str | None, means: Means) -> _Said:
-    """Write what is accepted into the baseline."""
-    from bnmatrix.cli.accepting import accepted_by, asked
-    from bnmatrix.cli.progress import note
-    from bnmatrix.render.check_page import told
-
-    assert said.baseline is not None
-    result = said.check()
-    more = accepted_by(given, result) if given else asked(result, map(told, result.conditions), owner)
-    path = said.project.baseline
-    if not more:
-        note(f"nothing was accepted; {path} is as it was", means.quiet)
-        return said
-    note(f"{path}: {len(more)} change{'s' if len(more) > 1 else ''} accepted", means.quiet)
-    return _rewritten(said, [*said.baseline.accepted, *more])
-
-
-def _forgetting(said: _Said, means: Means) -> _Said:
-    """Take out of the baseline what is no longer met, or past its date."""
-    from bnmatrix.accepted import EXPIRED, UNMATCHED
-    from bnmatrix.cli.progress import note
-
-    answers = said.check().expectations
-    kept = [answer.accepted for answer in answers if answer.status not in (UNMATCHED, EXPIRED)]
-    gone = len(answers) - len(kept)
-    if not gone:
-        note("there is nothing to forget", means.quiet)
-        return said
-    note(f"{said.project.baseline}: {gone} accepted change{'s' if gone > 1 else ''} forgotten", means.quiet)
-    return _rewritten(said, kept)
-
-
-def _rewritten(said: _Said, accepted: list[Accepted]) -> _Said:
-    """The baseline with these accepted changes, in its file."""
-    import msgspec
-
-    from bnmatrix.baseline import text
-    from bnmatrix.cli.output import write_text
-
-    assert said.baseline is not None
-    held = msgspec.structs.replace(said.baseline, accepted=accepted)
-    write_text(text(held), said.project.baseline)
-    return replace(said, baseline=held)
-
-
-def _witness(said: _Said, folder: Path, means: Means) -> None:
+def _witness(said: _Said, check: Check, folder: Path, means: Means) -> None:
     """Write programs that show the changes which nobody accepted, run on the targets as they were and are."""
     from bnmatrix.checking import past_of
     from bnmatrix.cli.witnesses import hand_over
     from bnmatrix.target import parse
     from bnmatrix.witness.handing import name_of
 
-    conditions = said.check().conditions
     for target in said.compared:
-        own = [condition for condition in conditions if condition.target == target.name]
+        own = [condition for condition in check.conditions if condition.target == target.name]
         old = past_of(target.old) if said.file else parse(target.old.target)
         new = parse(target.name)
         names = name_of(old, target.diff.old.versions), name_of(new, target.diff.new.versions)
         hand_over(folder, own, old, new, means, names)
 
 
-def _report(said: _Said, form: str, path: Path | None, expand: bool, means: Means) -> int:
-    """Write what was found, and return the exit code."""
+def _report(
+    said: _Said, form: str, path: Path | None, expand: bool, means: Means, folder: Path | None
+) -> int:
+    """Write what was found, and the witnesses; return the exit code."""
     from bnmatrix import __version__
     from bnmatrix.cli.measuring import code_of
     from bnmatrix.cli.output import write
@@ -305,13 +260,21 @@ def _report(said: _Said, form: str, path: Path | None, expand: bool, means: Mean
     result = said.check()
     write(result, form, path, expand)
     _summarise(result, means)
+    if folder is not None:
+        _witness(said, result, folder, means)
     present = [target.new for target in said.compared]
     code = code_of(Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=present), means)
     if result.fails:
         return Exit.CHANGED
     lost = sum(each.lost for each in result.not_comparable)
-    if lost:
-        typer.echo(f"incomplete: {lost} cells that the baseline has measured could not be", err=True)
+    undecided = sum(each.lost for each in result.one_sided)
+    for count, what in (
+        (lost, "cells that the baseline has measured could not be"),
+        (undecided, "facts that the baseline has decided could not be"),
+    ):
+        if count:
+            typer.echo(f"incomplete: {count} {what}", err=True)
+    if lost or undecided:
         return Exit.INCOMPLETE
     counts = result.summary
     if code == Exit.DONE and not counts.same + counts.unstable + counts.accepted + counts.changed:

@@ -49,8 +49,8 @@ def lock(
     What is measured: what the options say; else [tool.bnmatrix] of the pyproject.toml; else what the baseline
     holds that is there; else every layer of every framework that is installed.
 
-    Exit code 0: written. 3: written, but cells could not be run; or not written, for nothing of a target
-    could be. 4: the store of known results cannot be used.
+    Exit code 0: written. 3: not written, for cells timed out or a framework could not be run; written, where
+    some crash. 4: the store of known results cannot be used.
     """
     from bnmatrix import __version__
     from bnmatrix.baseline import SCHEMA_VERSION, Baseline, text
@@ -83,8 +83,10 @@ def lock(
     matrix = measured(work, how)
     code = code_of(matrix, how)
     for target in matrix.targets:
-        if all(each.outcome == "skipped" for each in target.cells):
-            typer.echo(f"{path} was not written: nothing of {target.target} could be measured", err=True)
+        lost = sum(each.outcome in ("skipped", "timed_out") for each in target.cells)
+        if lost:
+            what = f"{lost} of {len(target.cells)} cells of {target.target} could not be measured"
+            typer.echo(f"{path} was not written: {what}", err=True)
             return Exit.INCOMPLETE
     made = Baseline(
         schema_version=SCHEMA_VERSION,

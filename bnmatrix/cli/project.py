@@ -78,6 +78,22 @@ def configured(of: Configuration) -> Selected | None:
     return None if made == Selected() else made
 
 
+def drift(found: Project, held: Baseline) -> list[str]:
+    """What the configuration asks for and the baseline does not hold. Raises UsageError for unknown words."""
+    said = []
+    wanted, names = found.configured.frameworks, [target.target for target in held.targets]
+    if wanted and sorted(set(wanted)) != sorted(names):
+        said.append(
+            f"the configuration has the frameworks {', '.join(wanted)}, the baseline {', '.join(names)}"
+        )
+    chosen = configured(found.configured)
+    if chosen is not None:
+        selection(chosen, None)
+        if chosen != held.selection:
+            said.append("the configuration selects other cells than the baseline was written with")
+    return said
+
+
 ALL = Selected(layers=["all"])
 """Without a word said: every layer, in the scenario core."""
 

@@ -47,6 +47,7 @@ def page(check: Check, expand: bool = False) -> View:
             changes(check, sheet, expand),
             expectations(check, sheet, expand),
             not_comparable(check, sheet, expand),
+            one_sided(check, sheet, expand),
             unstable(check, sheet, expand),
         ]
         lines = [line for part in parts if part for line in (*part, Text())]
@@ -202,6 +203,22 @@ def _reasons(own: Sequence[CheckedNotComparable], sheet: Sheet, expand: bool) ->
         rest = found[MOST_REASONS:]
         text = f"{sum(len(ids) for _, ids in rest):>3}  for {len(rest)} other reasons: --expand"
         lines += indented(Text(text), sheet.width, INDENT, 5)
+    return lines
+
+
+def one_sided(check: Check, sheet: Sheet, expand: bool) -> list[Text]:
+    """Facts that the baseline decided and the present does not."""
+    lost = [each for each in check.one_sided if each.lost]
+    if not lost:
+        return []
+    lines = heading("undecided", "decided in the baseline, and could not be now", sheet)
+    shown = lost if expand else lost[:MOST_UNSTABLE]
+    for one in shown:
+        text = Text(f"{sheet.signs.undecided} {one.fact}", STYLES["doubtful"])
+        text.append(f" in {one.id} of {one.target}, was {wording.number(one.old)}", "default")
+        lines += indented(text, sheet.width, INDENT, INDENT)
+    if len(shown) < len(lost):
+        lines += indented(Text(f"and {len(lost) - len(shown)} more: --expand"), sheet.width, INDENT)
     return lines
 
 

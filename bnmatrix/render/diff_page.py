@@ -48,6 +48,7 @@ def page(diff: Diff, expand: bool = False) -> View:
             changes(diff, sheet, expand),
             laws(diff, sheet, expand),
             not_comparable(diff, sheet, expand),
+            one_sided(diff, sheet, expand),
             unstable(diff, sheet, expand),
         ]
         lines = [line for part in parts if part for line in (*part, Text())]
@@ -237,6 +238,26 @@ def not_comparable(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
     if rest := found[len(shown) :]:
         text = f"{sum(len(ids) for _, ids in rest):>3}  for {len(rest)} other reasons: --expand"
         lines += indented(Text(text), sheet.width, INDENT, 5)
+    return lines
+
+
+def one_sided(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
+    """Facts that only one side decided, of cells in which nothing else differs."""
+    if not diff.one_sided:
+        return []
+    count = len({each.id for each in diff.one_sided})
+    lines = heading("undecided", f"on one side, in {wording.cells(count)}", sheet)
+    facts: dict[str, int] = {}
+    for each in diff.one_sided:
+        facts[each.fact] = facts.get(each.fact, 0) + 1
+    told = ", ".join(f"{fact} ({number})" for fact, number in facts.items())
+    lines += indented(
+        Text(f"{sheet.signs.undecided} {told}", STYLES["doubtful"]), sheet.width, INDENT, INDENT
+    )
+    for each in diff.one_sided if expand else []:
+        values = f"{wording.number(each.old)} {sheet.signs.arrow} {wording.number(each.new)}"
+        text = f"{each.fact} {values} in {each.id}"
+        lines += indented(Text(text, STYLES["dim"]), sheet.width, 2 * INDENT, INDENT)
     return lines
 
 

@@ -198,6 +198,47 @@ def test_options_that_make_no_sense(bnmatrix: Run, arguments: tuple[str, ...], m
     assert "Traceback" not in done.stderr
 
 
+def test_a_configuration_that_has_moved_on_is_told(bnmatrix: Run, locked: Path, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.bnmatrix]\nframeworks = ["torch", "tf2"]\nlayers = ["dropout"]\n'
+    )
+    for _ in range(2):
+        done = bnmatrix("check")
+        assert done.returncode == 0
+        assert "the configuration has the frameworks torch, tf2, the baseline torch" in done.stderr
+        assert "selects other cells than the baseline" in done.stderr
+    (tmp_path / "pyproject.toml").write_text('[tool.bnmatrix]\nlayers = ["dropuot"]\n')
+    assert bnmatrix("check").returncode == 2
+
+
+SLOW = "batch_norm training=true execution=compiled compiler=aot_eager"
+
+
+def test_what_takes_too_long_goes_into_no_baseline_and_forgets_nothing(bnmatrix: Run, tmp_path: Path) -> None:
+    """Compiling takes longer than a tenth of a second."""
+    hurried = ("--no-cache", "--timeout", "0.1")
+    done = bnmatrix("lock", "--framework", "torch", "--cell", SLOW, *hurried)
+    assert done.returncode == 3
+    assert "bnmatrix.lock was not written: 1 of 1 cells of torch could not be measured" in done.stderr
+    assert bnmatrix("lock", "--framework", "torch", "--cell", SLOW).returncode == 0
+    file = tmp_path / "bnmatrix.lock"
+    (identity,) = load(file).targets[0].by_id()
+    doctored(file, identity, moving_mean="unchanged")
+    assert bnmatrix("check", "--accept", "--reason", "so", "--owner", "me").returncode == 0
+    done = bnmatrix("check", "--forget", *hurried)
+    assert done.returncode == 3
+    assert "there is nothing to forget" in done.stderr
+    assert len(load(file).accepted) == 1
+
+
+def test_a_fact_that_is_no_longer_decided_is_told(bnmatrix: Run, locked: Path) -> None:
+    doctored(locked, "batch_norm training=true", kernel="updated")
+    done = bnmatrix("check")
+    assert done.returncode == 3
+    assert "incomplete: 1 facts that the baseline has decided could not be" in done.stderr
+    assert "? kernel in batch_norm training=true of torch, was updated" in done.stdout
+
+
 def test_selectors_of_a_check_are_refused(bnmatrix: Run, locked: Path) -> None:
     done = bnmatrix("check", "--layer", "dropout")
     assert done.returncode == 2
