@@ -136,6 +136,8 @@ def check(
     choice = selected(layer, scenario, axis, None if accept else cell, coverage, full)
     folder = check_folder(witness)
     found = project(baseline)
+    if path is not None and path.resolve() == found.baseline.resolve():
+        raise UsageError(f"--output {path} is the baseline itself", "name another file")
     tolerances, measure, tell = found.configured.tolerances, measurer(how), teller(how)
     if against is not None:
         cells = selection(choice or configured(found.configured) or ALL, device)

@@ -12,6 +12,15 @@ from bnmatrix.errors import Exit
 if TYPE_CHECKING:
     from bnmatrix.baseline import Baseline
 
+LockedLayer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        metavar="LAYER",
+        autocompletion=options.complete_layer,
+        help="A layer of `bnmatrix list layers`, or all. Repeatable. Without it: as configured, else all.",
+    ),
+]
 BaselineFile = Annotated[
     str | None,
     typer.Option(
@@ -24,7 +33,7 @@ BaselineFile = Annotated[
 
 def lock(
     framework: options.Framework = None,
-    layer: options.Layer = None,
+    layer: LockedLayer = None,
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
