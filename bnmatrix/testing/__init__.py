@@ -29,7 +29,7 @@
 Each makes real training steps with the model itself, and puts everything back: weights, statistics,
 gradients, the optimizer's state, flags, modes and random numbers. An AssertionError names what moved (or
 stood still), how far, and why that is possible although the flag says otherwise. `CannotTell` is raised where
-the question cannot be put: nothing matched, no input is known, the model raised.
+the question cannot be put: nothing matched, no input is known, the model raised, its numbers became NaN.
 
 No framework is imported here; a model that is there has brought its own.
 """
@@ -37,7 +37,7 @@ No framework is imported here; a model that is there has brought its own.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bnmatrix.testing.errors import CannotTell
@@ -47,7 +47,7 @@ __all__ = ["CannotTell", "assert_behaves_like", "assert_frozen", "assert_trains"
 
 def assert_frozen(
     model: Any,
-    *patterns: str,
+    *patterns: str | Sequence[str],
     input: Any = None,
     target: Any = None,
     loss: Callable[[Any, Any], Any] | None = None,
@@ -59,8 +59,9 @@ def assert_frozen(
 ) -> None:
     """Fail if training steps move anything of what `patterns` match: parameters, statistics, counters.
 
-    patterns:  paths of layers or of their tensors, with * and ?: "backbone.*", "*.running_mean". A layer
-               stands for all beneath it; none means the whole model. Random-number state does not count
+    patterns:  paths of layers or of their tensors, with * and ?: "backbone.*", "*.running_mean"; or
+               lists of such. A layer stands for all beneath it; none means the whole model. Random-number
+               state does not count
     input:     a batch. torch: a tensor, a tuple of arguments, or a dict of keyword arguments. A Keras model
                that names its inputs gets numbers in their shapes without it
     target:    what goes with it, for `loss` or for the compiled loss of a Keras model
@@ -90,7 +91,7 @@ def assert_frozen(
 
 def assert_trains(
     model: Any,
-    *patterns: str,
+    *patterns: str | Sequence[str],
     input: Any = None,
     target: Any = None,
     loss: Callable[[Any, Any], Any] | None = None,

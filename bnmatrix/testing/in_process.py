@@ -15,7 +15,10 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
+from msgspec.structs import replace
+
 from bnmatrix.axes import Cell, make_cell
+from bnmatrix.layers import layers
 from bnmatrix.matrix import CellResult, TargetMatrix
 from bnmatrix.probe import adapters, experiment, inputs, protocol
 from bnmatrix.runner.messages import Observed, later
@@ -69,7 +72,7 @@ def _name(layer: Any) -> str:
 def measured(make: Make, name: str, cells: Sequence[CellResult]) -> TargetMatrix:
     """The facts of what `make` makes, in the cells of `cells`."""
     with chance_kept():
-        framework, adapter = _adapter(make((1, CHANNELS)))
+        framework, adapter = _adapter(_first(make, name))
         adapter.own = make
         guest = Guest(name, framework, device=adapters.GUEST)
         found = [_measured(adapter, guest, make_cell(cell.axes)) for cell in cells]
@@ -77,6 +80,24 @@ def measured(make: Make, name: str, cells: Sequence[CellResult]) -> TargetMatrix
             target=name, framework=framework, versions=adapter.versions(),
             python=platform.python_version(), device=adapter.device(), cells=found,
         )  # fmt: skip
+
+
+def ranks_taken(make: Make, name: str, cell: CellResult) -> list[int]:
+    """The ranks of inputs with which a cell of what `make` makes does not raise."""
+    ranks = [str(rank) for rank in layers()[cell.axes["layer"]].ranks]
+    cells = [replace(cell, axes={**cell.axes, "rank": rank}) for rank in ranks]
+    found = measured(make, name, cells).cells
+    return [int(rank) for rank, each in zip(ranks, found, strict=True) if each.outcome != "raised"]
+
+
+def _first(make: Make, name: str) -> Any:
+    try:
+        return make((1, CHANNELS))
+    except Exception as error:
+        raise CannotTell(
+            f"{name} raised {type(error).__name__}: {error}",
+            "give a factory: lambda: MyLayer(...), or lambda channels: MyLayer(channels, ...)",
+        ) from error
 
 
 def _adapter(layer: Any) -> tuple[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,28 @@ def attributes_kept(objects: Iterable[Any]) -> Iterator[None]:
                     if name not in present or present[name] is not value
                 }
             )
+
+
+@contextmanager
+def contents_kept(objects: Iterable[Any]) -> Iterator[None]:
+    """Put back, on the way out, what the lists, sets and dicts hold that are attributes of `objects`."""
+    kept = [
+        (held, list(held.items()) if isinstance(held, dict) else list(held), _held(held))
+        for each in objects for held in vars(each).values()
+        if type(held) in (dict, OrderedDict, defaultdict, list, set)
+    ]  # fmt: skip
+    try:
+        yield
+    finally:
+        for held, contents, identities in kept:
+            if _held(held) != identities:
+                held.clear()
+                (held.extend if isinstance(held, list) else held.update)(contents)
+
+
+def _held(held: Any) -> list[int]:
+    """The identities of what it holds: to compare tensors would compare their numbers."""
+    return [id(each) for each in (*held, *(held.values() if isinstance(held, dict) else ()))]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,10 +18,18 @@ from numpy.typing import NDArray
 
 from bnmatrix.testing.errors import CannotTell
 from bnmatrix.testing.keeping import attributes_kept, chance_kept
-from bnmatrix.testing.seen import Layer, Tensor, Training, Trial
-from bnmatrix.testing.steps import BATCH, RATE, called, loss_weights, raised
-
-EXECUTIONS = ("fit", "by_hand")
+from bnmatrix.testing.seen import Layer, Tensor, Training, Trial, same
+from bnmatrix.testing.selection import joined
+from bnmatrix.testing.steps import (
+    BATCH,
+    RATE,
+    Numbers,
+    called,
+    differentiated,
+    loss_weights,
+    nothing_tried,
+    raised,
+)
 
 
 class KerasModel:
@@ -63,8 +71,6 @@ class KerasModel:
         if training.optimizer is not None or training.mode != "train":
             raise CannotTell("optimizer= and mode= are for torch", "compile the model with its optimizer")
         execution = training.execution or ("fit" if getattr(model, "optimizer", None) else "by_hand")
-        if execution not in EXECUTIONS:
-            raise CannotTell(f"unknown execution {execution!r}", f"known: {', '.join(EXECUTIONS)}")
         fitted = training.step is None and execution == "fit"
         compiled_before = fitted and not anew and _is_used(model)
         inputs = self._input(training) if training.step is None else None
@@ -77,17 +83,26 @@ class KerasModel:
         }  # fmt: skip
         before = self._values(variables, chosen)
         gradients: dict[int, float | None] | None = None
-        with self._kept(anew), self._called(chosen) as modes:
+        numbers = Numbers(training, self._finite)
+        listened = [*chosen] if training.step is None else [*dict.fromkeys(("", *chosen))]
+        with self._kept(anew) as moved, self._called(listened) as modes:
             if fitted:
-                with raised(1):
-                    self._fit(inputs, training)
+                with raised(1), differentiated():
+                    losses = self._fit(inputs, training)
+                for number, loss in enumerate(losses, 1):
+                    numbers.loss(number, loss)
+                numbers.after(training.steps)
             else:
-                for number in range(training.steps):
-                    with raised(number + 1):
+                for number in range(1, training.steps + 1):
+                    with raised(number):
                         if training.step is not None:
                             called(training.step, model)
                         else:
-                            gradients = self._by_hand(inputs, training, gradients)
+                            with differentiated():
+                                gradients = self._by_hand(inputs, training, gradients, number, numbers)
+                    numbers.after(number)
+            if training.step is not None and not any(modes.values()) and not moved():
+                raise nothing_tried()
             after = self._values(variables, chosen)
         layers = []
         for path, names in chosen.items():
@@ -115,8 +130,8 @@ class KerasModel:
 
     def gradients(self, training: Training) -> dict[tuple[str, str], float | None]:
         """{(layer, weight): the largest entry of its gradient, None where none comes} of one step by hand."""
-        with self._kept(), raised(1):
-            found = self._by_hand(self._input(training), training, None)
+        with self._kept(), raised(1), differentiated():
+            found = self._by_hand(self._input(training), training, None, 1, Numbers(training, dict))
         return {
             (path, name): found[id(variable)]
             for path, layer in self.layers.items()
@@ -126,21 +141,30 @@ class KerasModel:
 
     # --- the steps
 
-    def _fit(self, inputs: Any, training: Training) -> None:
+    def _fit(self, inputs: Any, training: Training) -> Iterable[float]:
+        """Fit, a batch an epoch; the loss of each, where the model's own fit tells any."""
         model = self.model
         target = training.target
         if target is None:
             target = self._target(inputs)
         count = len(next(iter(_flat(inputs))))
-        model.fit(inputs, target, batch_size=count, epochs=training.steps, shuffle=False, verbose=0)
+        told = model.fit(inputs, target, batch_size=count, epochs=training.steps, shuffle=False, verbose=0)
+        history = getattr(told, "history", None)
+        return history.get("loss", ()) if isinstance(history, dict) else ()
 
     def _by_hand(
-        self, inputs: Any, training: Training, before: dict[int, float | None] | None
+        self,
+        inputs: Any,
+        training: Training,
+        before: dict[int, float | None] | None,
+        number: int,
+        numbers: Numbers,
     ) -> dict[int, float | None]:
         """A step of plain SGD over the trainable list; the largest gradient of each, now and `before`."""
         variables = list(self.model.trainable_variables)
         step = {"torch": self._torch, "jax": self._jax}.get(self.backend, self._tensorflow)
-        gradients = step(inputs, variables, training)
+        loss, gradients = step(inputs, variables, training)
+        numbers.loss(number, self._numpy(loss))
         largest = dict(before or {})
         for variable, gradient in zip(variables, gradients, strict=True):
             size = None if gradient is None else float(np.abs(gradient).max(initial=0.0))
@@ -151,7 +175,7 @@ class KerasModel:
                 variable.assign((value - RATE * gradient.reshape(value.shape)).astype(value.dtype))
         return largest
 
-    def _tensorflow(self, inputs: Any, variables: Sequence[Any], training: Training) -> list[Any]:
+    def _tensorflow(self, inputs: Any, variables: Sequence[Any], training: Training) -> tuple[Any, list[Any]]:
         tf: Any = sys.modules["tensorflow"]
         raw = [_raw(each) for each in variables]
         with tf.GradientTape() as tape:
@@ -160,9 +184,9 @@ class KerasModel:
                 tf.cast(each, tf.float32) * weights
             ))  # fmt: skip
         found = tape.gradient(loss, raw)
-        return [None if each is None else np.asarray(tf.convert_to_tensor(each)) for each in found]
+        return loss, [None if each is None else np.asarray(tf.convert_to_tensor(each)) for each in found]
 
-    def _torch(self, inputs: Any, variables: Sequence[Any], training: Training) -> list[Any]:
+    def _torch(self, inputs: Any, variables: Sequence[Any], training: Training) -> tuple[Any, list[Any]]:
         torch: Any = sys.modules["torch"]
         output = self.model(inputs, training=True)
         loss = self._loss(output, training, lambda each, weights: (
@@ -175,9 +199,9 @@ class KerasModel:
             gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
         found = {id(each): gradient for each, gradient in zip(wanted, gradients, strict=False)}
         got = [found.get(id(each)) for each in values]
-        return [None if each is None else each.detach().float().cpu().numpy() for each in got]
+        return loss, [None if each is None else each.detach().float().cpu().numpy() for each in got]
 
-    def _jax(self, inputs: Any, variables: Sequence[Any], training: Training) -> list[Any]:
+    def _jax(self, inputs: Any, variables: Sequence[Any], training: Training) -> tuple[Any, list[Any]]:
         jax: Any = sys.modules["jax"]
         model, kept = self.model, list(self.model.non_trainable_variables)
 
@@ -189,10 +213,10 @@ class KerasModel:
             return loss, after
 
         values = [each.value for each in variables], [each.value for each in kept]
-        gradients, after = jax.grad(forward, has_aux=True)(*values)
+        (loss, after), gradients = jax.value_and_grad(forward, has_aux=True)(*values)
         for variable, value in zip(kept, after, strict=True):
             variable.assign(value)
-        return [np.asarray(each, dtype=np.float32) for each in gradients]
+        return loss, [np.asarray(each, dtype=np.float32) for each in gradients]
 
     def _loss(self, output: Any, training: Training, weighted: Any) -> Any:
         """The given loss, or a fixed random weighting of all that the model puts out."""
@@ -274,9 +298,21 @@ class KerasModel:
         array = np.array(value.numpy() if hasattr(value, "numpy") else value)
         return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
+    def _finite(self) -> dict[str, bool]:
+        """{path of a weight: whether all that it holds are numbers}."""
+        found: dict[int, tuple[str, bool]] = {}
+        for path, layer in self.layers.items():
+            for name, variable in self._own(layer).items():
+                if id(variable) not in found:
+                    value = self._numpy(variable)
+                    fine = value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
+                    found[id(variable)] = joined(path, name), fine
+        return dict(found.values())
+
     def _holds(self, variable: Any, value: NDArray[Any]) -> bool:
         try:
-            return np.array_equal(self._numpy(variable), value)
+            now = self._numpy(variable)
+            return now.shape == value.shape and bool(same(now, value).all())
         except Exception:  # a fit on jax that raised has taken the values away
             return False
 
@@ -297,7 +333,7 @@ class KerasModel:
         }  # fmt: skip
 
     @contextmanager
-    def _called(self, chosen: Mapping[str, list[str]]) -> Iterator[dict[str, list[bool | str | None]]]:
+    def _called(self, chosen: Iterable[str]) -> Iterator[dict[str, list[bool | str | None]]]:
         """The modes in which the layers `chosen` are called, by path."""
         modes: dict[str, list[bool | str | None]] = {path: [] for path in chosen}
         wrapped = [self.layers[path] for path in chosen]
@@ -330,7 +366,8 @@ class KerasModel:
         object.__setattr__(layer, "call", call)
 
     @contextmanager
-    def _kept(self, anew: bool = False) -> Iterator[None]:
+    def _kept(self, anew: bool = False) -> Iterator[Callable[[], bool]]:
+        """Everything as before, on the way out. Yields what tells whether anything has moved."""
         model = self.model
         objects = [*{id(each): each for each in self.layers.values()}.values()]
         for name in ("_compile_loss", "_compile_metrics", "compiled_loss", "compiled_metrics"):
@@ -342,6 +379,10 @@ class KerasModel:
         values = [self._numpy(each) for each in variables]
         flags = [(each, getattr(each, "trainable", None)) for each in model.weights]
         optimizer = getattr(model, "optimizer", None)
+
+        def moved() -> bool:
+            return not all(map(self._holds, variables, values))
+
         try:
             with chance_kept(), attributes_kept(objects):
                 if optimizer is not None and not used:
@@ -351,7 +392,7 @@ class KerasModel:
                 if anew and hasattr(model, "_get_trainable_state"):
                     # In `fit` Keras 2 gives every layer the flag that it had when the model was compiled.
                     vars(model)["_compiled_trainable_state"] = model._get_trainable_state()
-                yield
+                yield moved
         finally:
             if optimizer is not None and model.optimizer is not optimizer:
                 model.optimizer = optimizer

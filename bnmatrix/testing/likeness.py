@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import bnmatrix
 from bnmatrix.comparison import MEASURED, Change, Diff, compare
 from bnmatrix.matrix import CellResult, Matrix, TargetMatrix, Value
 from bnmatrix.testing.errors import CannotTell
-from bnmatrix.testing.in_process import CHANNELS, fresh, measured
+from bnmatrix.testing.in_process import CHANNELS, fresh, measured, ranks_taken
 
 MOST = 10
 """Cells, and kinds of them, that a message lists."""
@@ -28,7 +29,8 @@ def unlike(layer: Any, baseline: Any, like: str, rank: int | None, target: str |
             "--format json --output FILE",
         )
     name = getattr(layer, "__name__", type(layer).__name__)
-    found = measured(fresh(layer), name, cells)
+    make = fresh(layer)
+    found = measured(make, name, cells)
     diff = compare(replace(matrix, cells=cells), found, bnmatrix.__version__)
     if diff.summary.not_comparable == len(cells):
         raise CannotTell(
@@ -36,12 +38,42 @@ def unlike(layer: Any, baseline: Any, like: str, rank: int | None, target: str |
         )
     raised = [cell for cell in found.cells if cell.outcome == "raised"]
     if len(raised) == len(cells) and all(cell.outcome == "ok" for cell in cells):
+        there = _ranks(cell for cell in matrix.cells if _is_asked(cell, like, None))
         raise CannotTell(
             f"{name} raised in every cell: {raised[0].reason}",
-            f"inputs have {CHANNELS} channels or more: give its class, or a factory that takes their number",
+            _hint(ranks_taken(make, name, cells[0]), there),
         )
     changes = [change for change in diff.changes if change.severity != "descriptive"]
-    return _message(name, like, matrix, found, diff, changes) if changes else None
+    if not changes:
+        return None
+    message = _message(name, like, matrix, found, diff, changes)
+    fine = {cell.id for cell in cells if cell.outcome == "ok"}
+    refused = _ranks(cell for cell in raised if cell.id in fine)
+    taken = _ranks(cell for cell in found.cells if cell.outcome == "ok")
+    if taken and refused - taken:
+        message += (
+            f"\n  it raised at every input of rank {_or(refused - taken)}: "
+            f"if it need not take those, give rank={_or(taken)}"
+        )
+    return message
+
+
+def _ranks(cells: Iterable[CellResult]) -> set[int]:
+    return {int(cell.axes["rank"]) for cell in cells}
+
+
+def _or(ranks: Iterable[int]) -> str:
+    return " or ".join(map(str, sorted(ranks)))
+
+
+def _hint(taken: list[int], there: set[int]) -> str:
+    """What to do about a layer that took none of the inputs: it takes those of the ranks `taken`."""
+    if not taken:
+        return f"inputs have {CHANNELS} channels or more: give a class, or a factory that takes their number"
+    told = f"it takes inputs of rank {_or(taken)}"
+    if there.intersection(taken):
+        return f"{told}: give rank={_or(there.intersection(taken))}"
+    return f"{told}, and the baseline has none: make one with --axis rank={taken[0]}"
 
 
 def _loaded(baseline: Any) -> list[TargetMatrix]:

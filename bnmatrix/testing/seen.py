@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnmatrix.testing.errors import CannotTell
+
+MODES = ("train", "as_is")
+EXECUTIONS = ("fit", "by_hand")
+
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance")
 """State that a layer which tracks statistics moves in training: torch's names and Keras's."""
 
@@ -25,6 +30,14 @@ class Training:
     steps: int = 2
     mode: str = "train"
     execution: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise CannotTell(f"steps={self.steps!r} tries nothing", "give a whole number, 1 or more")
+        if self.mode not in MODES:
+            raise CannotTell(f"unknown mode {self.mode!r}", f"known: {', '.join(MODES)}")
+        if self.execution not in (None, *EXECUTIONS):
+            raise CannotTell(f"unknown execution {self.execution!r}", f"known: {', '.join(EXECUTIONS)}")
 
 
 @dataclass
@@ -55,7 +68,7 @@ class Tensor:
     @property
     def moved(self) -> bool:
         """Whether a single bit of it is another number."""
-        return self.before.shape != self.after.shape or not _same(self.before, self.after).all()
+        return self.before.shape != self.after.shape or not same(self.before, self.after).all()
 
     @property
     def is_statistic(self) -> bool:
@@ -73,11 +86,11 @@ class Tensor:
             return float("nan"), float(np.abs(before).max())
         with np.errstate(invalid="ignore"):
             moved = np.abs(self.after.astype(wide) - before)
-        moved = np.where(_same(self.before, self.after), 0.0, moved)
+        moved = np.where(same(self.before, self.after), 0.0, moved)
         return float(moved.max()), float(np.abs(before).max())
 
 
-def _same(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.bool_]:
+def same(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.bool_]:
     """Where two arrays hold the same number, or both none."""
     if before.dtype.kind not in "fc":
         return np.asarray(before == after)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import Any
 
 from bnmatrix.testing.errors import CannotTell
 
 MOST_NEAR = 5
 
 
-def select(named: Mapping[str, Sequence[str]], patterns: Sequence[str]) -> dict[str, list[str]]:
+def select(named: Mapping[str, Sequence[str]], patterns: Sequence[Any]) -> dict[str, list[str]]:
     """{layer: [tensor, ...]} of what any of `patterns` matches, from {layer: all of its tensors}.
 
     A pattern matches the dotted path of a layer, with all beneath it, or that of a tensor. `*` matches dots,
     too. Raises CannotTell for a pattern that matches nothing, or only layers that have nothing to look at.
     """
     found: dict[str, list[str]] = {}
-    matched: dict[str, bool] = dict.fromkeys(patterns or ("*",), False)
+    matched: dict[str, bool] = dict.fromkeys(_texts(patterns) if patterns else ("*",), False)
     for layer, tensors in named.items():
         for tensor in tensors:
             hits = [pattern for pattern in matched if _matches(pattern, layer, tensor)]
@@ -28,6 +29,26 @@ def select(named: Mapping[str, Sequence[str]], patterns: Sequence[str]) -> dict[
     for pattern, any_tensor in matched.items():
         if not any_tensor:
             raise _no_match(pattern, named)
+    return found
+
+
+def _texts(patterns: Sequence[Any]) -> list[str]:
+    """The patterns, those in lists and tuples among them."""
+    if not patterns:  # of a list that a test has filtered: not the whole model
+        raise CannotTell(
+            "an empty list of patterns asks for nothing", "leave it out to ask for the whole model"
+        )
+    found: list[str] = []
+    for pattern in patterns:
+        if isinstance(pattern, (list, tuple)):
+            found += _texts(pattern)
+        elif isinstance(pattern, str):
+            found.append(pattern)
+        else:
+            raise CannotTell(
+                f"a pattern is a text, and {str(pattern)[:60]} is a {type(pattern).__name__}",
+                "the paths of layers or of their tensors, with * and ?",
+            )
     return found
 
 

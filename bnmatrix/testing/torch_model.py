@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnmatrix.testing.errors import CannotTell
-from bnmatrix.testing.keeping import attributes_kept, chance_kept
+from bnmatrix.testing.keeping import attributes_kept, chance_kept, contents_kept
 from bnmatrix.testing.seen import Layer, Tensor, Training, Trial
-from bnmatrix.testing.steps import RATE, called, loss_weights, raised
+from bnmatrix.testing.selection import joined
+from bnmatrix.testing.steps import (
+    RATE,
+    Numbers,
+    called,
+    differentiated,
+    loss_weights,
+    nothing_tried,
+    raised,
+)
 
 NO_FLAGS = ("trainable", "requires_grad")
 """Attributes that people set on a module, and that torch reads on parameters only."""
@@ -34,38 +43,67 @@ class TorchModel:
     def __init__(self, model: Any) -> None:
         self.torch: Any = sys.modules["torch"]
         self.model = model
-        self.modules: dict[str, Any] = dict(model.named_modules())
+        self.modules: dict[str, Any] = dict(_walk(model, "", ()))
 
     def named(self) -> dict[str, list[str]]:
         """{path of a module: the names of its own parameters and buffers}."""
         return {path: [name for name, _ in self._own(module)] for path, module in self.modules.items()}
 
     def _own(self, module: Any) -> list[tuple[str, Any]]:
-        return [
-            *module.named_parameters(recurse=False),
-            *module.named_buffers(recurse=False),
-        ]
+        held = [*module._parameters.items(), *module._buffers.items()]
+        return [(name, tensor) for name, tensor in held if tensor is not None]
+
+    def _once(self, chosen: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """`chosen`, with each module and each of its tensors under the first of its names only."""
+        first: dict[int, str] = {}
+        found: dict[str, dict[int, str]] = {}
+        for path, names in chosen.items():
+            module = self.modules[path]
+            own = dict(self._own(module))
+            held = found.setdefault(first.setdefault(id(module), path), {})
+            for name in names:
+                held.setdefault(id(own[name]), name)
+        return {path: list(held.values()) for path, held in found.items()}
+
+    def _finite(self) -> dict[str, bool]:
+        """{path of a tensor: whether all that it holds are numbers}."""
+        found = {}
+        for path, names in self._once(self.named()).items():
+            own = dict(self._own(self.modules[path]))
+            for name in names:
+                value = own[name].detach()
+                if value.is_floating_point():
+                    wide = value.float() if value.element_size() < 4 else value
+                    found[joined(path, name)] = bool(self.torch.isfinite(wide).all())
+        return found
 
     def trial(self, chosen: Mapping[str, list[str]], training: Training) -> Trial:
         """The layers `chosen` after the steps that `training` describes, everything else as before."""
-        torch = self.torch
-        lazy = getattr(getattr(torch.nn, "parameter", None), "UninitializedParameter", ())
-        if any(isinstance(each, lazy) for each in self.model.parameters()):
-            raise CannotTell("the model has parameters without a shape yet", "call it once before the test")
-        if training.step is None and training.input is None:
-            raise CannotTell("a torch model does not say what it takes", "give input=, a tensor or a tuple")
+        self._refuse(training)
+        chosen = self._once(chosen)
         asked = training.step is not None or training.optimizer is not None
         optimizers = [] if training.optimizer is None else [training.optimizer]
         if training.step is not None:
             optimizers = self._live_optimizers()
         flags = {id(each): each.requires_grad for each in self.model.parameters()}
         before = self._values(chosen)
-        with self._kept(optimizers), self._watched(chosen) as watch:
-            for number in range(training.steps):
+        numbers = Numbers(training, self._finite)
+        with (
+            self._kept(optimizers) as moved,
+            self._watched(chosen, all_calls=training.step is not None) as watch,
+        ):
+            for number in range(1, training.steps + 1):
                 watch.stale(self.model.parameters())
-                with raised(number + 1):
-                    self._step(training)
+                with raised(number):
+                    if training.step is not None:
+                        called(training.step, self.model)
+                    else:
+                        with differentiated():
+                            self._step(training, number, numbers)
                 watch.stale(self.model.parameters())
+                numbers.after(number)
+            if training.step is not None and not watch.called and not moved():
+                raise nothing_tried()
             after = self._values(chosen)
             layers = [
                 self._layer(path, names, before[path], after[path], flags, optimizers, asked, watch)
@@ -73,15 +111,31 @@ class TorchModel:
             ]
         return Trial("torch", self._how(training, optimizers), training.steps, layers)
 
+    def _refuse(self, training: Training) -> None:
+        """Raise CannotTell for what no step can be made of."""
+        lazy = getattr(getattr(self.torch.nn, "parameter", None), "UninitializedParameter", ())
+        if any(isinstance(each, lazy) for each in self.model.parameters()):
+            raise CannotTell("the model has parameters without a shape yet", "call it once before the test")
+        if any(getattr(each, "is_meta", False) for each in (*self.model.parameters(), *self.model.buffers())):
+            raise CannotTell("the model is on the meta device, so it holds no numbers", "make it on the CPU")
+        if training.execution == "fit":
+            raise CannotTell("torch has no fit", "leave execution= out, or give a step of your own: step=")
+        if training.step is None and training.input is None:
+            raise CannotTell("a torch model does not say what it takes", "give input=, a tensor or a tuple")
+        given = training.optimizer
+        if isinstance(given, type):
+            raise CannotTell(
+                "optimizer= is a class", f"make one of it: {given.__name__}(model.parameters(), ...)"
+            )
+        if given is not None and not hasattr(given, "param_groups"):
+            raise CannotTell(f"optimizer= is no optimizer of torch: {str(given)[:60]!r}")
+
     # --- the step
 
-    def _step(self, training: Training) -> None:
+    def _step(self, training: Training, number: int, numbers: Numbers) -> None:
         torch, model = self.torch, self.model
-        if training.mode == "train" and training.step is None:
+        if training.mode == "train":
             model.train()
-        if training.step is not None:
-            called(training.step, model)
-            return
         if training.optimizer is not None:
             training.optimizer.zero_grad()
         else:
@@ -90,6 +144,7 @@ class TorchModel:
         arguments, keywords = self._arguments(training.input)
         output = model(*arguments, **keywords)
         loss = self._weighted(output) if training.loss is None else training.loss(output, training.target)
+        numbers.loss(number, self._numpy(loss))
         if loss.requires_grad:
             loss.backward()
         if training.optimizer is not None:
@@ -158,9 +213,11 @@ class TorchModel:
         ]
 
     @contextmanager
-    def _watched(self, chosen: Mapping[str, list[str]]) -> Iterator[_Watch]:
+    def _watched(self, chosen: Mapping[str, list[str]], all_calls: bool) -> Iterator[_Watch]:
         watch = _Watch(self.torch)
         try:
+            for module in self.model.modules() if all_calls else ():
+                watch.listen(module)
             for path in chosen:
                 watch.over(path, self.modules[path], self._own(self.modules[path]))
             yield watch
@@ -168,14 +225,16 @@ class TorchModel:
             watch.remove()
 
     @contextmanager
-    def _kept(self, optimizers: list[Any]) -> Iterator[None]:
+    def _kept(self, optimizers: list[Any]) -> Iterator[Callable[[], bool]]:
+        """Everything as before, on the way out. Yields what tells whether anything has moved."""
         torch = self.torch
         modules = list(self.model.modules())
         held = [(module._parameters, dict(module._parameters.items())) for module in modules]
         held += [(module._buffers, dict(module._buffers.items())) for module in modules]
         tensors = {
             id(tensor): (tensor, tensor.detach().clone(), tensor.requires_grad)
-            for _, own in held for tensor in own.values() if tensor is not None
+            for own in (*(own for _, own in held), *map(vars, modules)) for tensor in own.values()
+            if isinstance(tensor, torch.Tensor)
         }  # fmt: skip
         grads = [
             (each, each.grad, None if each.grad is None else each.grad.detach().clone())
@@ -183,9 +242,16 @@ class TorchModel:
         ]
         modes = [module.training for module in modules]
         kept_by_optimizers = [_kept_optimizer(torch, each) for each in optimizers]
+
+        def moved() -> bool:
+            return any(
+                name not in place or place[name] is not tensor
+                for place, own in held for name, tensor in own.items()
+            ) or not all(_equal(torch, tensor, value) for tensor, value, _ in tensors.values())  # fmt: skip
+
         try:
-            with chance_kept(), attributes_kept([*modules, *optimizers]):
-                yield
+            with chance_kept(), attributes_kept([*modules, *optimizers]), contents_kept(modules):
+                yield moved
         finally:
             for module, mode in zip(modules, modes, strict=True):
                 if module.training != mode:
@@ -220,7 +286,7 @@ class TorchModel:
     ) -> Layer:
         module = self.modules[path]
         own = dict(self._own(module))
-        parameters = dict(module.named_parameters(recurse=False))
+        parameters = dict(module._parameters.items())
         tensors = []
         for name in names:
             tensor = own.get(name)
@@ -274,9 +340,21 @@ class _Watch:
         self.modes: dict[str, list[bool | str | None]] = {}
         self.gradients: dict[int, float] = {}
         self.found_stale: set[int] = set()
+        self.called = False
         self._moved: set[tuple[str, str]] = set()
         self._started: dict[str, list[dict[str, Any]]] = {}
         self._handles: list[Any] = []
+
+    def listen(self, module: Any) -> None:
+        """Note whether a module is called at all; taken as called where it takes no hook."""
+
+        def entered(*_: Any) -> None:
+            self.called = True
+
+        try:
+            self._handles.append(module.register_forward_pre_hook(entered))
+        except (RuntimeError, AttributeError):
+            self.called = True
 
     def over(self, path: str, module: Any, own: list[tuple[str, Any]]) -> None:
         """Watch a module and its own tensors."""
@@ -296,7 +374,7 @@ class _Watch:
             now = tensors()
             self._moved |= {
                 (path, name) for name, value in start.items()
-                if name not in now or not self.torch.equal(now[name].detach(), value)
+                if name not in now or not _equal(self.torch, now[name], value)
             }  # fmt: skip
 
         try:
@@ -331,6 +409,23 @@ class _Watch:
         """Take every hook away again."""
         for handle in self._handles:
             handle.remove()
+
+
+def _walk(module: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    """Every path to a module, outermost (the empty path) first; one that is shared has several."""
+    yield path, module
+    within = (*above, id(module))
+    for name, part in module._modules.items():
+        if part is not None and id(part) not in within:
+            yield from _walk(part, joined(path, name), within)
+
+
+def _equal(torch: Any, tensor: Any, value: Any) -> bool:
+    """Whether a tensor holds the values of another, or no number where that holds none."""
+    now = tensor.detach()
+    if now.shape != value.shape or torch.equal(now, value):
+        return bool(now.shape == value.shape)
+    return bool(((now == value) | ((now != now) & (value != value))).all())
 
 
 def _kept_optimizer(torch: Any, optimizer: Any) -> Any:

@@ -202,6 +202,45 @@ def test_a_step_of_ones_own(keras: Any) -> None:
     assert "head is not frozen: in 2 steps (the given step)" in told
 
 
+@pytest.mark.parametrize("question", [assert_frozen, assert_trains])
+def test_steps_that_make_no_numbers_are_told(keras: Any, question: Any) -> None:
+    model = network(keras)
+    given = INPUT * float("nan")
+    for how in ({"target": TARGET}, {"execution": "by_hand"}):
+        with pytest.raises(CannotTell, match="the input holds NaN, and the loss of step 1 is nan"):
+            question(model, "head", input=given, **how)
+    for how in ({}, {"execution": "by_hand"}):
+        with pytest.raises(CannotTell, match="the loss of step 1 is nan"):
+            question(network(keras, loses_numbers(keras)), "head", **how)
+
+    def step(held: Any) -> None:
+        held.get_layer("head").bias.assign([float("inf"), 0.0])
+
+    with pytest.raises(CannotTell, match=r"step 1 left no numbers in head\.bias"):
+        question(model, "backbone", step=step)
+
+
+def loses_numbers(keras: Any) -> Any:
+    class Loses(keras.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs * float("nan")
+
+    return Loses()
+
+
+@pytest.mark.parametrize("question", [assert_frozen, assert_trains])
+def test_where_nothing_is_tried_nothing_is_told(keras: Any, question: Any) -> None:
+    model = network(keras)
+    for how, said in [
+        ({"steps": 0}, "steps=0"),
+        ({"mode": "eval"}, "unknown mode 'eval'"),
+        ({"step": lambda: None}, "the given step called nothing of the model and moved nothing"),
+    ]:
+        with pytest.raises(CannotTell, match=said):
+            question(model, "backbone", **how)
+    assert_frozen(model, "backbone", step=lambda held: held(INPUT, training=False))
+
+
 # --- nothing is changed
 
 

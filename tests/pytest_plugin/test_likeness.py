@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 torch = pytest.importorskip("torch", reason="no CPU build of torch here: make test says so")
 
@@ -83,6 +84,35 @@ def test_what_cannot_be_compared_is_no_success(baseline: TargetMatrix, tmp_path:
         assert_behaves_like(3, baseline)
     with pytest.raises(Exception, match="cannot read"):
         assert_behaves_like(BatchNorm, tmp_path / "none.json")
+
+
+def test_a_layer_that_cannot_be_made_is_told(baseline: TargetMatrix) -> None:
+    class Raises(torch.nn.BatchNorm1d):
+        def __init__(self, *_: Any) -> None:
+            raise RuntimeError("no such thing")
+
+    class Named(torch.nn.BatchNorm1d):
+        def __init__(self, *, channels: int) -> None:
+            super().__init__(channels)
+
+    for layer, said in (
+        (Raises, "Raises raised RuntimeError: no such thing"),
+        (Named, r"Named raised TypeError: .*'channels'"),
+    ):
+        with pytest.raises(CannotTell, match=rf"(?s){said}.*give a factory"):
+            assert_behaves_like(layer, baseline)
+
+
+def test_a_layer_of_another_rank_is_told_which(baseline: TargetMatrix) -> None:
+    layer = torch.nn.BatchNorm2d
+    with pytest.raises(CannotTell, match=r"(?s)raised in every cell.*expected 4D input.*give rank=4$"):
+        assert_behaves_like(layer, baseline, rank=2)
+    narrow = replace(baseline, cells=[cell for cell in baseline.cells if "rank=4" not in cell.id])
+    with pytest.raises(CannotTell, match=r"(?s)inputs of rank 4.*the baseline has none"):
+        assert_behaves_like(layer, narrow)
+    with pytest.raises(AssertionError, match=r"raised at every input of rank 2: .* rank=4$"):
+        assert_behaves_like(layer, baseline)
+    assert_behaves_like(layer, baseline, rank=4)
 
 
 def test_a_keras_layer_is_measured_beside_tensorflow_in_use() -> None:

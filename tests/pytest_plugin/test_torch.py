@@ -287,7 +287,8 @@ def test_a_step_takes_the_model_where_it_takes_anything() -> None:
 
     def step(model: Any) -> None:
         called.append(model)
+        model(INPUT)
 
-    model = Net()
+    model = Net().eval()
     assert_frozen(model, step=step, steps=3)
     assert called == [model] * 3
