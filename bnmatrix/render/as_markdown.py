@@ -149,7 +149,8 @@ def _diff(diff: Diff) -> Iterable[str]:
     if diff.not_comparable:
         yield from ("### Not comparable", "")
         yield from _table(
-            ["cells", "reason"], [[str(len(ids)), _plain(reason)] for reason, ids in wording.reasons(diff)]
+            ["cells", "reason"],
+            [[str(len(ids)), _plain(reason)] for reason, ids in wording.reasons(diff.not_comparable)],
         )
     if diff.unstable:
         yield from ("### Unstable", "")
@@ -199,6 +200,12 @@ def _check(check: Check) -> Iterable[str]:
             ["cell", "now", "reason"],
             [[_plain(each.id), each.new, _plain(each.reason)] for each in lost[:LONGEST_LIST]],
         )
+    if undecided := [each for each in check.one_sided if each.lost]:
+        yield from ("### Decided in the baseline, and could not be now", "")
+        yield from (
+            f"- `{one.fact}` in `{one.id}`, was {_entry(one.old)}" for one in undecided[:LONGEST_LIST]
+        )
+        yield ""
     if check.unstable:
         yield from ("### Unstable", "")
         yield from (f"- `{one.fact}` in `{one.id}`, rate {one.rate}" for one in check.unstable[:LONGEST_LIST])

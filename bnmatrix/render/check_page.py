@@ -8,11 +8,11 @@ from io import StringIO
 from rich.console import Console
 from rich.text import Text
 
-from bnmatrix.accepted import EXPIRED, MET, UNMATCHED, Answer
+from bnmatrix.accepted import EXPIRED, MET, NOT_TRIED, UNMATCHED, Answer
 from bnmatrix.checked import Check, CheckedCondition, CheckedNotComparable
 from bnmatrix.comparison import MEASURED
 from bnmatrix.render import wording
-from bnmatrix.render.diff_page import change, who
+from bnmatrix.render.diff_page import MOST_UNSTABLE, change, flickering, reasons, who
 from bnmatrix.render.layout import (
     INDENT,
     STYLES,
@@ -28,9 +28,7 @@ from bnmatrix.render.layout import (
 )
 
 MOST_PLACES = 12
-MOST_REASONS = 8
-MOST_UNSTABLE = 5
-"""What is shown unless the page is expanded."""
+"""Shown unless the page is expanded: the widest."""
 
 STATUS = {
     UNMATCHED: "nothing changes so any more: --forget takes it out of the baseline",
@@ -159,6 +157,7 @@ def _expectation(answer: Answer, sheet: Sheet) -> list[Text]:
     where = ", ".join(one.cells) or wording.condition(one.when) or "wherever it changes"
     change = f"{one.fact} {wording.number(one.old)} {sheet.signs.arrow} {wording.number(one.new)}"
     sign, style = (sheet.signs.bad, "bad") if answer.status in STATUS else (sheet.signs.good, "dim")
+    sign = sheet.signs.undecided if answer.status == NOT_TRIED else sign
     until = f", until {one.expires}" if one.expires else ""
     status = STATUS.get(answer.status, answer.status.replace("_", " "))
     lines = indented(
@@ -178,31 +177,14 @@ def not_comparable(check: Check, sheet: Sheet, expand: bool) -> list[Text]:
     lines: list[Text] = []
     if lost := kinds["lost"]:
         lines += heading("lost", "measured in the baseline, and could not be now", sheet)
-        lines += _reasons(lost, sheet, expand)
+        lines += reasons(lost, sheet, expand)
     if others := kinds["not comparable"] + (kinds["neither"] if expand else []):
         lines += [*([Text()] if lines else []), *heading("not comparable", wording.cells(len(others)), sheet)]
-        lines += _reasons(others, sheet, expand)
+        lines += reasons(others, sheet, expand)
     if kinds["neither"] and not expand:
         count = wording.cells(len(kinds["neither"]))
         text = f"{count} could be measured neither then nor now: --expand says why"
         lines += [*([Text()] if lines else []), *indented(Text(text, STYLES["dim"]), sheet.width, 0, INDENT)]
-    return lines
-
-
-def _reasons(own: Sequence[CheckedNotComparable], sheet: Sheet, expand: bool) -> list[Text]:
-    grouped: dict[str, list[str]] = {}
-    for each in own:
-        grouped.setdefault(each.reason or f"{each.old}, {each.new}", []).append(each.id)
-    found = sorted(grouped.items(), key=lambda entry: -len(entry[1]))
-    lines = []
-    for reason, ids in found if expand else found[:MOST_REASONS]:
-        lines += indented(Text(f"{len(ids):>3}  {reason}"), sheet.width, INDENT, 5)
-        for identity in ids if expand else ():
-            lines += indented(Text(identity, STYLES["dim"]), sheet.width, INDENT + 5, INDENT)
-    if len(found) > MOST_REASONS and not expand:
-        rest = found[MOST_REASONS:]
-        text = f"{sum(len(ids) for _, ids in rest):>3}  for {len(rest)} other reasons: --expand"
-        lines += indented(Text(text), sheet.width, INDENT, 5)
     return lines
 
 
@@ -227,11 +209,4 @@ def unstable(check: Check, sheet: Sheet, expand: bool) -> list[Text]:
     if not check.unstable:
         return []
     lines = heading("unstable", "differs between identical runs", sheet)
-    shown = check.unstable if expand else check.unstable[:MOST_UNSTABLE]
-    for one in shown:
-        text = Text(f"{sheet.signs.unstable} {one.fact}", STYLES["doubtful"])
-        text.append(f" in {one.id} of {one.target}, rate {one.rate}", "default")
-        lines += indented(text, sheet.width, INDENT, INDENT)
-    if len(shown) < len(check.unstable):
-        lines += indented(Text(f"and {len(check.unstable) - len(shown)} more: --expand"), sheet.width, INDENT)
-    return lines
+    return lines + flickering([(one, f" of {one.target}") for one in check.unstable], sheet, expand)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from bnmatrix.comparison import Condition, Diff, Side
+from bnmatrix.comparison import Condition, Diff, NotComparable, Side, Unstable
 from bnmatrix.render import wording
 from bnmatrix.render.law_lines import laws_of_sides
 from bnmatrix.render.layout import (
@@ -35,6 +35,7 @@ MOST_PLACES = {"semantic": 12, "numeric": 6, "descriptive": 0}
 
 MOST_LAWS = 8
 MOST_REASONS = 8
+MOST_UNSTABLE = 5
 """Likewise."""
 
 
@@ -228,7 +229,13 @@ def not_comparable(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
     if not diff.not_comparable:
         return []
     lines = heading("not comparable", wording.cells(len(diff.not_comparable)), sheet)
-    found = wording.reasons(diff)
+    return lines + reasons(diff.not_comparable, sheet, expand)
+
+
+def reasons(cells: Sequence[NotComparable], sheet: Sheet, expand: bool) -> list[Text]:
+    """Why cells cannot be compared, counted: the most frequent reason first; the cells under `expand`."""
+    lines: list[Text] = []
+    found = wording.reasons(cells)
     shown = found if expand else found[:MOST_REASONS]
     for reason, ids in shown:
         lines += indented(Text(f"{len(ids):>3}  {reason}"), sheet.width, INDENT, 5)
@@ -266,11 +273,17 @@ def unstable(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
     if not diff.unstable:
         return []
     lines = heading("unstable", "differs between identical runs", sheet)
-    shown = diff.unstable if expand else diff.unstable[:5]
-    for one in shown:
+    return lines + flickering([(one, "") for one in diff.unstable], sheet, expand)
+
+
+def flickering(found: Sequence[tuple[Unstable, str]], sheet: Sheet, expand: bool) -> list[Text]:
+    """A line for each fact that flickers, and whose it is."""
+    lines: list[Text] = []
+    shown = found if expand else found[:MOST_UNSTABLE]
+    for one, whose in shown:
         text = Text(f"{sheet.signs.unstable} {one.fact}", STYLES["doubtful"])
-        text.append(f" in {one.id}, rate {one.rate}", "default")
+        text.append(f" in {one.id}{whose}, rate {one.rate}", "default")
         lines += indented(text, sheet.width, INDENT, INDENT)
-    if len(shown) < len(diff.unstable):
-        lines += indented(Text(f"and {len(diff.unstable) - len(shown)} more: --expand"), sheet.width, INDENT)
+    if len(shown) < len(found):
+        lines += indented(Text(f"and {len(found) - len(shown)} more: --expand"), sheet.width, INDENT)
     return lines

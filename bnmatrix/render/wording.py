@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bnmatrix.comparison import Condition, Diff, Side, SideLaw
+from bnmatrix.comparison import Condition, Diff, NotComparable, Side, SideLaw
 from bnmatrix.conditions import When
 from bnmatrix.matrix import CellResult, Default, Law, TargetMatrix, Value
 from bnmatrix.render.beneath import EXPECTED, Beneath
@@ -370,10 +370,10 @@ def only_one_has(diff: Diff, conditions: Iterable[Condition]) -> list[str]:
     return [f"only {who} has {enumerated(list(facts))}" for who, facts in found.items()]
 
 
-def reasons(diff: Diff) -> list[tuple[str, list[str]]]:
+def reasons(cells: Iterable[NotComparable]) -> list[tuple[str, list[str]]]:
     """Why cells cannot be compared, with their ids; the most frequent first."""
     grouped: dict[str, list[str]] = {}
-    for entry in diff.not_comparable:
+    for entry in cells:
         grouped.setdefault(entry.reason or f"{entry.old}, {entry.new}", []).append(entry.id)
     return sorted(grouped.items(), key=lambda entry: -len(entry[1]))
 

@@ -11,6 +11,7 @@ from bnmatrix.checked import (
     CheckedChange,
     CheckedCondition,
     CheckedNotComparable,
+    CheckedOneSided,
     CheckedUnstable,
     CheckSummary,
     Sides,
@@ -128,6 +129,11 @@ def full() -> Check:
         ],
         unstable=[CheckedUnstable(id=FITTED, fact="beta", rate=0.3, target="torch")],
         laws=[],
+        one_sided=[
+            CheckedOneSided(
+                id="batch_norm", fact="epsilon", old=1e-05, new="undecided", target="torch", lost=True
+            )
+        ],
     )
 
 
