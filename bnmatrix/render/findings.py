@@ -245,6 +245,22 @@ def _lost(check: Check, places: Places) -> Iterator[Finding]:
             identity=(LOST, short[target], outcome, reason),
             place=places.of_target.get(target, places.otherwise),
         )
+    facts: dict[tuple[str, str], list[str]] = {}
+    for one in check.one_sided:
+        if one.lost:
+            facts.setdefault((one.target, one.fact), []).append(one.id)
+    for (target, fact), undecided in facts.items():
+        yield Finding(
+            kind=LOST,
+            target=target,
+            fact=fact,
+            severity="descriptive",
+            what="decided → undecided:",
+            where=f"{fact} cannot be told any more",
+            ids=tuple(undecided),
+            identity=(LOST, short[target], "undecided", fact),
+            place=places.of_target.get(target, places.otherwise),
+        )
 
 
 def _line(words: str) -> str:
