@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,22 @@ class Placement:
 
 @dataclass(frozen=True)
 class Wishes:
-    """The user's wishes of places: an interpreter, no network, large downloads. `tell` gets progress."""
+    """The user's wishes of places: an interpreter, no network, large downloads. `tell` gets progress.
+
+    seen: the environments that were looked at already; wishes are those of one command, so nothing is stale
+    """
 
     python: str | None = None
     offline: bool = False
     yes: bool = False
     tell: Callable[[str], None] = lambda text: None
+    seen: dict[str | None, Current] = field(default_factory=dict, compare=False, repr=False)
+
+    def current(self, python: str | None) -> Current:
+        """The environment of `python`, or the current one."""
+        if python not in self.seen:
+            self.seen[python] = current(python)
+        return self.seen[python]
 
     def settings(self) -> Settings:
         """The same for the package `environment`."""
@@ -107,8 +117,8 @@ _ALSO = {
 def current_for(target: Target, wishes: Wishes) -> Current | None:
     """The current environment, or the one whose interpreter a named target names; None for a mere version."""
     if target.python is None:
-        return current(wishes.python)
-    return current(target.python) if Path(target.python).exists() else None
+        return wishes.current(wishes.python)
+    return wishes.current(target.python) if Path(target.python).exists() else None
 
 
 def has(here: Current, target: Target) -> bool:
@@ -149,5 +159,5 @@ def installed_version(target: Target, wishes: Wishes) -> list[str]:
 
 def installed(wishes: Wishes) -> list[Target]:
     """Every target that the current environment has, at its installed version."""
-    here = current(wishes.python)
+    here = wishes.current(wishes.python)
     return [target for target in candidates() if has(here, target)]

@@ -59,8 +59,6 @@ class Current:
         So is a copy, for which the time of the inode is a new one.
         The code of a module `x` includes that of `x_y`.
         """
-        import hashlib
-
         found: list[object] = [self.version, self.implementation, self.platform]
         found.append(sorted(self._distributions.items()))
         found.append([self._at_start(folder) for folder in self._path])
@@ -75,13 +73,13 @@ class Current:
         for name in sorted({*modules, *beside}):
             place = self._locate(name)
             if place is not None and place not in self._scanned:
-                self._scanned[place] = sorted(_files(place))
+                self._scanned[place] = _digest(sorted(_files(place)))
             found.append((name, self._scanned[place] if place is not None else None))
-        return hashlib.sha256(repr(found).encode("utf-8", "surrogateescape")).hexdigest()
+        return _digest(found)
 
     @cached_property
-    def _scanned(self) -> dict[str, list[_File]]:
-        """The code of modules as far as it was asked for: targets have modules in common."""
+    def _scanned(self) -> dict[str, str]:
+        """Digests of the code of modules, as far as it was asked for: targets have modules in common."""
         return {}
 
     @cached_property
@@ -294,6 +292,12 @@ def _module_in(folder: str, names: list[str], name: str) -> str | None:
 
 def _is_package(path: str) -> bool:
     return any(os.path.isfile(os.path.join(path, f"__init__{kind}")) for kind in (".py", ".pyc"))
+
+
+def _digest(found: object) -> str:
+    import hashlib
+
+    return hashlib.sha256(repr(found).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _state(status: os.stat_result) -> tuple[int, int, int]:
