@@ -106,8 +106,10 @@ def lock(
     )
     write_text(text(made), path)
     note(f"{path}: {_told(made)}", quiet)
+    if gone := [name for name in held if name not in [target.target for target in made.targets]]:
+        note(f"no longer in it: {', '.join(gone)}", quiet)
     if before is not None and before.accepted:
-        note(f"{len(before.accepted)} accepted changes are part of it now, and no longer listed", quiet)
+        note(f"no longer listed: {len(before.accepted)} accepted changes; what is there now counts", quiet)
     return code
 
 

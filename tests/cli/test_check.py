@@ -65,6 +65,16 @@ def test_a_locked_project_is_locked_again_with_the_same_cells(bnmatrix: Run, loc
     assert locked.read_bytes() == before
 
 
+def test_what_a_new_baseline_no_longer_has_is_told(bnmatrix: Run, locked: Path) -> None:
+    doctored(locked, moving_mean="unchanged")
+    assert bnmatrix("check", "--accept", "--reason", "so", "--owner", "me").returncode == 0
+    done = bnmatrix("lock", "--framework", "torch:cpu")
+    assert done.returncode == 0
+    assert "no longer in it: torch\n" in done.stderr
+    assert "no longer listed: 1 accepted changes" in done.stderr
+    assert load(locked).accepted == []
+
+
 def test_a_change_is_found_accepted_and_forgotten(bnmatrix: Run, locked: Path) -> None:
     doctored(locked, moving_mean="unchanged", normalised_by="moving")
     done = bnmatrix("check")
