@@ -46,6 +46,7 @@ class Selectors(TypedDict, total=False):
     """Which cells: as the options of these names, {axis: values} for `axes`."""
 
     layers: Words
+    like: str
     scenarios: Words
     axes: Mapping[str, Words]
     cells: Words
@@ -74,16 +75,22 @@ class Arguments(Selectors, Means, total=False):
 def run(frameworks: Words = (), **arguments: Unpack[Arguments]) -> Matrix:
     """Measure, as `bnmatrix run`. Without `frameworks`: every one that is installed.
 
+    With `like` the result is a `Likened`: what differs from the framework's layers is in its `likeness`.
+
     Raises UsageError, NothingSelectedError where no cell is selected, and what befalls environments.
     """
     from bnmatrix.expectations import answered
+    from bnmatrix.likeness import beside, likened
 
     _check_names(arguments, Arguments)
     how = _Measuring(arguments)
     selection = _selection(arguments)
     found, _ = targets(_list(frameworks), selection, how.options.wishes)
     work = tasks(found, selection, named=bool(frameworks))
-    return answered(work, how([task.plan for task in work]))
+    plans = [task.plan for task in work]
+    if "like" not in arguments:
+        return answered(work, how(plans))
+    return likened(how([*plans, *beside(plans)]), work, how, how.tell)
 
 
 Comparable = str | Path | Matrix | Baseline
@@ -182,10 +189,11 @@ def _list(words: object) -> list[str]:
 
 def _selection(arguments: Arguments) -> Selection:
     axes = {name: _list(values) for name, values in arguments.get("axes", {}).items()}
+    like = [f"like={arguments['like']}"] if "like" in arguments else []
     return select(
         _list(arguments.get("layers", ())),
         _list(arguments.get("scenarios", ())),
-        [f"{name}={','.join(values)}" for name, values in axes.items()],
+        [f"{name}={','.join(values)}" for name, values in axes.items()] + like,
         _list(arguments.get("cells", ())),
         arguments.get("device"),
         arguments.get("coverage"),

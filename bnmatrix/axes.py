@@ -13,6 +13,7 @@ from functools import cached_property
 
 from bnmatrix.errors import UsageError, unknown
 from bnmatrix.layers import layers
+from bnmatrix.own_layers import is_own, written
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ def _classes() -> dict[str, str]:
 def _axes() -> dict[str, Axis]:
     listed = [
         Axis("layer", "the layer examined", "batch_norm", _classes()),
+        Axis("like", "what a layer of the user's own is examined as (batch_norm, unless said)", "none", {
+            "none": "it is a layer of the framework's",
+            **{name: f"with the inputs, axes and closed forms of {name}" for name in layers()},
+        }),
         Axis("api", "which of the framework's interfaces", "default", {
             "default": "the layer class (tf1: the tf.layers function)",
             "keras": "tf1: tf.compat.v1.keras.layers",
@@ -239,33 +244,53 @@ def default_of(axis: str, axes: Mapping[str, str]) -> str:
     """The default of `axis` in a cell of the other `axes`.
 
     The context of an execution that compiles a model is that model; the rank of a layer that does
-    not take rank 2 is the smallest it takes.
+    not take rank 2 is the smallest it takes. A layer of the user's own is like a batch_norm.
     """
+    if axis == "like":
+        return AXES["layer"].default if is_own(axes["layer"]) else "none"
     if axis == "context":
         return "model" if axes.get("execution") in COMPILING else "direct"
     if axis == "rank":
-        return str(layers()[axes["layer"]].ranks[0])
+        return str(layers()[examined_as(axes)].ranks[0])
     return AXES[axis].default
+
+
+def examined_as(axes: Mapping[str, str]) -> str:
+    """The layer by whose inputs and closed forms a cell is examined."""
+    return axes["like"] if is_own(axes["layer"]) else axes["layer"]
+
+
+def as_own(cell: Cell, layer: str) -> Cell:
+    """The cell of a layer of the user's own that is examined as that of `cell`."""
+    return Cell(tuple({**cell.axes, "layer": layer, "like": cell.axes["layer"]}.values()))
+
+
+def as_like(cell: Cell) -> Cell:
+    """The cell of the framework's layer that a layer of the user's own is examined as."""
+    return Cell(tuple({**cell.axes, "layer": examined_as(cell.axes), "like": "none"}.values()))
 
 
 def make_cell(chosen: Mapping[str, str]) -> Cell:
     """The cell of the `chosen` values, the rest at its default. Values must be known (`check_value`)."""
     axes = {"layer": AXES["layer"].default, "execution": AXES["execution"].default, **chosen}
+    axes.setdefault("like", default_of("like", axes))
     return Cell(tuple(axes[name] if name in axes else default_of(name, axes) for name in AXES))
 
 
 def parse_id(text: str) -> Cell:
     """The cell that an id names; the order of its parts and defaults that are spelt out do not matter.
 
-    Raises UsageError for an unknown layer, axis or value, and for an axis with two values.
+    Raises UsageError for an unknown layer, axis or value, for an axis with two values, and where `like` does
+    not fit the layer.
     """
     words = text.split()
     if not words:
         raise UsageError("a cell id is empty", "an id reads: batch_norm trainable=false training=true")
     chosen: dict[str, str] = {}
-    if "=" not in words[0]:
+    if "=" not in words[0].partition(":")[0]:
         check_value("layer", words[0])
-        chosen["layer"] = words.pop(0)
+        word = words.pop(0)
+        chosen["layer"] = written(word) if is_own(word) else word
     for word in words:
         axis, separator, value = word.partition("=")
         if not separator:
@@ -276,6 +301,12 @@ def parse_id(text: str) -> Cell:
                 f"the cell id {text!r} says both {axis}={chosen[axis]} and {axis}={value}",
                 "a cell has one value of every axis",
             )
+    layer, like = chosen.get("layer", AXES["layer"].default), chosen.get("like")
+    if like is not None and is_own(layer) == (like == "none"):
+        raise UsageError(
+            f"like={like} does not go with {layer}",
+            "like says what a layer of your own, package.module:Class, is examined as",
+        )
     return make_cell(chosen)
 
 
@@ -283,7 +314,9 @@ def check_value(axis: str, value: str, where: str = "") -> None:
     """Raise UsageError, naming the nearest known word, unless `axis` is known and has the value `value`."""
     if axis not in AXES:
         raise unknown("axis", axis, list(AXES), where)
-    if value not in AXES[axis].values:
+    if axis == "layer" and is_own(value):
+        written(value, where)
+    elif value not in AXES[axis].values:
         kind = "layer" if axis == "layer" else f"value of axis {axis}"
         raise unknown(kind, value, list(AXES[axis].values), where)
 
@@ -312,6 +345,7 @@ def _needs() -> tuple[Need, ...]:
     with_optimizer = {"optimizer": _others("optimizer"), "execution": stepping}
     deep = ("3", "4", "5")
     return (
+        Need("like", _others("like"), ()),  # it goes with no layer of the framework's
         Need("training", ("true", "false"), ({"execution": _others_than("execution", COMPILING)},)),
         Need("context", ("direct",), ({"execution": _others_than("execution", COMPILING)},)),
         Need("training_as", _others("training_as"), ({"training": ("true", "false")},)),
@@ -344,7 +378,9 @@ NEEDS: tuple[Need, ...] = _needs()
 
 def is_sensible(axes: Mapping[str, str]) -> bool:
     """Whether the combination exists at all: a product leaves out those that do not."""
-    if axes["variant"] != "default" and axes["variant"] not in layers()[axes["layer"]].variants:
+    if is_own(axes["layer"]):
+        axes = {**axes, "layer": axes["like"], "like": "none"}
+    if axes["variant"] != "default" and axes["variant"] not in layers()[examined_as(axes)].variants:
         return False
     return all(
         axes[need.axis] not in need.values

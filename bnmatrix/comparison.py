@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from bnmatrix.conditions import Table, When
-from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Interval, Law, Tabular, TargetMatrix, Value
+from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Interval, Law, Matrix, Tabular, TargetMatrix, Value
 
 MEASURED = ("ok", "raised", "crashed")
 """Outcomes that say something about behaviour; `unavailable`, `timed_out` and `skipped` say nothing."""
@@ -148,6 +148,12 @@ class Diff(msgspec.Struct, Tabular, frozen=True, kw_only=True):
     unstable: list[Unstable]
     laws: list[SideLaw]
     one_sided: list[OneSided] = []
+
+
+class Likened(Matrix, frozen=True, kw_only=True):
+    """A run, and what differs between its layers of the user's own (new) and those of the framework (old)."""
+
+    likeness: list[Diff] = msgspec.field(default_factory=list)
 
 
 def compare(old: TargetMatrix, new: TargetMatrix, version: str) -> Diff:

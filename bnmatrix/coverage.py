@@ -167,6 +167,7 @@ def every_value(
     known = layers()[layer]
     has: dict[str, Sequence[str]] = {
         **{name: tuple(axis.values) for name, axis in AXES.items() if name != "layer"},
+        "like": (AXES["like"].default,),
         **family.values,
         "rank": tuple(str(rank) for rank in known.ranks),
         "variant": ("default", *known.variants),

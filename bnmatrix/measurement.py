@@ -13,11 +13,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
 
 from bnmatrix import __version__
-from bnmatrix.axes import Cell
+from bnmatrix.axes import Cell, as_like
 from bnmatrix.errors import BnmatrixError, Exit, UsageError
 from bnmatrix.laws import defaults, laws
 from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Matrix, TargetMatrix
-from bnmatrix.placement import Placement, Wishes, place, ready, with_module
+from bnmatrix.own_layers import Project, as_sent, is_own, project
+from bnmatrix.placement import Placement, Wishes, code_of, place, ready, with_module
 from bnmatrix.records import Header, Place, Records
 from bnmatrix.scenario import Given
 from bnmatrix.target import Target, how_to_install
@@ -69,6 +70,10 @@ class Plan:
             return None
         sent = {"state": self.given.state, "options": self.given.options}
         return sent if self.given.input is None else {**sent, "input": self.given.input}
+
+    def own_layers(self) -> tuple[str, ...]:
+        """The layers of the user's own among its cells."""
+        return tuple(sorted({layer for cell in self.cells if is_own(layer := cell.axes["layer"])}))
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,19 @@ def place_of(placement: Placement, device: str) -> Place:
     return Place(target.framework, target.backend, device, placement.identity, variables)
 
 
+def project_of(plans: Sequence[Plan]) -> Project | None:
+    """Where layers of the user's own lie, if one of the plans has any."""
+    return project() if any(plan.own_layers() for plan in plans) else None
+
+
+def users_code(plan: Plan, placement: Placement, project: Project | None, options: Options) -> str | None:
+    """A digest of the code of the user's own layers; None where there are none, or too much code to tell."""
+    if project is None or project.digest is None:
+        return None
+    modules = tuple(sorted({layer.partition(":")[0].partition(".")[0] for layer in plan.own_layers()}))
+    return f"{project.digest} {project.path} {code_of(placement, modules, options.wishes)}"
+
+
 def guest_of(target: Target, python: str, device: str) -> Guest:
     """How `target` runs in the environment of the interpreter `python`."""
     from bnmatrix.runner import Guest
@@ -153,16 +171,18 @@ def measure(
     no target has an environment. One among others that has none is `skipped`, one whose probe cannot start
     `crashed`; what befalls single cells is their outcome.
     """
-    parts = [_Part(plan, device_of(plan.target, options)) for plan in plans]
+    project = project_of(plans)
+    parts = [_Part(plan, device_of(plan.target, options), project) for plan in plans]
     _place(parts, options, progress)
     for part in parts:
-        part.look_up(records, options.seed)
+        part.look_up(records, options)
     unknown = [part for part in parts if part.is_open]
     if unknown and not options.known:
         _Measuring(parts, options, progress, records).run(unknown)
         for part in parts:
             if part.failure and all(each.failure for each in parts):
                 raise part.failure
+    _check_own_layers(parts)
     targets = [part.matrix(options.with_laws) for part in parts]
     return Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=targets)
 
@@ -178,11 +198,13 @@ class _Part:
 
     plan: Plan
     device: str
+    project: Project | None
     placement: Placement | None = None
     guest: Guest | None = None
     header: Header | None = None
     results: dict[Cell, CellResult] = field(default_factory=dict)
     failure: BnmatrixError | None = None
+    users_code: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -196,12 +218,25 @@ class _Part:
         assert self.placement is not None
         return place_of(self.placement, self.device)
 
-    def look_up(self, records: Records | None, seed: int) -> None:
+    def look_up(self, records: Records | None, options: Options) -> None:
         """Take what is known."""
-        if records is not None and self.placement is not None and not self.plan.before:
-            self.header, self.results = records.known(
-                self.place_key(), self.plan.cells, seed, self.plan.given_as_sent()
-            )
+        if records is not None and self.placement is not None:
+            self.users_code = users_code(self.plan, self.placement, self.project, options)
+            if not self.plan.before:
+                self.header, self.results = records.known(
+                    self.place_key(),
+                    self.plan.cells,
+                    options.seed,
+                    self.plan.given_as_sent(),
+                    self.users_code,
+                )
+
+    def request(self, cell: Cell) -> tuple[Mapping[str, str], dict[str, Any] | None]:
+        """What a probe is asked for: axes that it knows, and what is given."""
+        given, layer = self.plan.given_as_sent(), cell.axes["layer"]
+        if self.project is None or not is_own(layer):
+            return cell.axes, given
+        return as_like(cell).axes, {**(given or {}), "own": as_sent(layer, self.project.path)}
 
     def matrix(self, with_laws: bool) -> TargetMatrix:
         """What became of it; a cell without a result is `skipped`."""
@@ -230,6 +265,20 @@ class _Part:
             laws=laws(cells) if with_laws else [],
             defaults=defaults(cells) if with_laws else [],
         )
+
+
+def _check_own_layers(parts: Sequence[_Part]) -> None:
+    """Raise UsageError for a layer of the user's own that no target could make anything of, and why."""
+    for layer in dict.fromkeys(layer for part in parts for layer in part.plan.own_layers()):
+        results = [
+            result for part in parts for cell, result in part.results.items() if cell.axes["layer"] == layer
+        ]
+        reasons = {result.reason for result in results}
+        if len(reasons) == 1 and all(result.outcome == "unavailable" for result in results):
+            path = parts[0].project.path if parts[0].project else ()
+            reason = reasons.pop() or ""
+            told = reason if reason.startswith(layer.partition(":")[0]) else f"{layer}: {reason}"
+            raise UsageError(told, f"it is looked for in {', '.join(path)}")
 
 
 def _place(parts: Sequence[_Part], options: Options, progress: Progress) -> None:
@@ -362,10 +411,11 @@ class _Measuring:
         from bnmatrix.runner import Request
         from bnmatrix.settling import MOST
 
-        plan, key = self.parts[number].plan, (number, subject.cell.id)
+        axes, given = self.parts[number].request(subject.cell)
+        key = (number, subject.cell.id)
         first = self.options.seed + (MOST if subject.fresh else 0)
         return [
-            Request(subject.cell.axes, first + turn, plan.given_as_sent(), key, subject.fresh)
+            Request(axes, first + turn, given, key, subject.fresh)
             for turn in range(len(subject.answers), subject.wanted)
         ]
 
@@ -400,6 +450,7 @@ class _Measuring:
                     self.options.seed,
                     part.plan.given_as_sent(),
                     subject.result,
+                    part.users_code,
                 )
             self._report(part.plan.target.text)
 

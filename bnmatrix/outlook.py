@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bnmatrix.measurement import Options, Plan, device_of, place_of, processors
+from bnmatrix.measurement import Options, Plan, device_of, place_of, processors, project_of, users_code
+from bnmatrix.own_layers import Project
 from bnmatrix.placement import Placement, place
 from bnmatrix.records import Records
 from bnmatrix.runner.schedule import START, estimate
@@ -50,7 +51,8 @@ def outlook(plans: Sequence[Plan], options: Options, records: Records | None = N
 
     Raises BnmatrixError where a target cannot be had as asked for.
     """
-    targets = [_of_target(plan, options, records) for plan in plans]
+    project = project_of(plans)
+    targets = [_of_target(plan, project, options, records) for plan in plans]
     jobs = options.jobs or processors()
     work = sum(target.seconds for target in targets)
     return Outlook(
@@ -62,13 +64,16 @@ def outlook(plans: Sequence[Plan], options: Options, records: Records | None = N
     )
 
 
-def _of_target(plan: Plan, options: Options, records: Records | None) -> TargetOutlook:
+def _of_target(
+    plan: Plan, project: Project | None, options: Options, records: Records | None
+) -> TargetOutlook:
     target = plan.target
     placement = place(target, options.wishes, from_index=False)
     known = {}
     if placement is not None and records is not None:
         where = place_of(placement, device_of(target, options))
-        known = records.known(where, plan.cells, options.seed, plan.given_as_sent())[1]
+        code = users_code(plan, placement, project, options)
+        known = records.known(where, plan.cells, options.seed, plan.given_as_sent(), code)[1]
     work = sum(estimate(cell.axes, target.framework) for cell in plan.cells if cell not in known)
     return TargetOutlook(
         target=target.text,

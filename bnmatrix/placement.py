@@ -75,6 +75,15 @@ def place(target: Target, wishes: Wishes, from_index: bool = True) -> Placement 
     return Placement(target, f"isolated {lock.key}", lock=lock)
 
 
+def code_of(placement: Placement, modules: tuple[str, ...], wishes: Wishes) -> str:
+    """A digest of `modules` of the current environment. What an isolated one has, its identity tells."""
+    if placement.python is None:
+        return ""
+    here = current_for(placement.target, wishes)
+    assert here is not None
+    return here.fingerprint(modules)
+
+
 def ready(placement: Placement, wishes: Wishes) -> str:
     """The place's interpreter; its environment is made where it is not there. Raises BnmatrixError."""
     if placement.python is not None:

@@ -1,13 +1,15 @@
 """A check that found nothing is answered at once while nothing is different.
 
 The answer is kept in the store. Its key covers every byte of the baseline, the place of every target as
-results have it (code, environment, processor, device, variables), the sources of what compares, and the
-configuration. What changed, was accepted, flickers or could not be run is never kept: it is found each time.
+results have it (code, environment, processor, device, variables), the sources of what compares, the
+configuration, and where there are layers of the user's own the code of the project. What changed, was
+accepted, flickers or could not be run is never kept: it is found each time.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,11 +22,16 @@ from bnmatrix.configuration import Configuration
 from bnmatrix.errors import BnmatrixError
 from bnmatrix.matrix import FAULTS, TargetMatrix
 from bnmatrix.measurement import Options, device_of, place_of
-from bnmatrix.placement import place
+from bnmatrix.own_layers import project
+from bnmatrix.placement import code_of, place
 from bnmatrix.records import Records, place_key
 from bnmatrix.target import parse
 
 SOURCES = ("axes.py", "baseline.py", "checked.py", "checking.py", "comparison.py", "matrix.py", "recall.py")
+
+
+_OWN = re.compile(rb'"([A-Za-z_]\w*)[\w.]*:[A-Za-z_]')
+"""The top-level module of a layer of the user's own, where a cell or a selection names one."""
 
 
 class _Outline(msgspec.Struct, frozen=True):
@@ -79,6 +86,14 @@ def key(file: Path, only: Sequence[str], options: Options, configured: Configura
     for source in SOURCES:
         digest.update(hashlib.blake2b((Path(__file__).parent / source).read_bytes()).digest())
     digest.update(hashlib.blake2b(data).digest())
+    modules = tuple(sorted({name.decode() for name in _OWN.findall(data)}))
+    if modules:
+        code = project().digest
+        if code is None:
+            return None
+        digest.update(code.encode())
+        for placement in filter(None, placements):
+            digest.update(code_of(placement, modules, options.wishes).encode())
     return digest.digest()
 
 

@@ -2,8 +2,8 @@
 
 The key covers the code that measures and judges, what is known of the layer, the environment (its lock, or
 all that is installed; interpreter and platform), the processor and device, the variables of the probe, seed,
-given numbers and the cell itself. Kept are answers of the framework (`ok`, `raised`, `unavailable`), never
-a fault.
+given numbers and the cell itself; for a layer of the user's own the code of the user's project. Kept are
+answers of the framework (`ok`, `raised`, `unavailable`), never a fault.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from typing import Any
 
 import msgspec
 
-from bnmatrix.axes import AXES, Cell
+from bnmatrix.axes import Cell, examined_as
 from bnmatrix.layers import layers as known_layers
 from bnmatrix.matrix import CellResult, encode
+from bnmatrix.own_layers import is_own
 from bnmatrix.store import Store
 
 KEPT = ("ok", "raised", "unavailable")
@@ -33,8 +34,6 @@ SOURCES = ("probe", "judge", "facts.py", "settling.py", "runner/messages.py", "r
 
 _ENTRY = re.compile(r'    "(\w+)": ')
 """The first line of an entry of a table."""
-
-_LAYER = list(AXES).index("layer")
 
 _INHERITED = ("CUDA_", "NVIDIA_", "LD_LIBRARY_PATH", "GLIBC_TUNABLES")
 """Variables that a probe inherits and that find libraries and devices."""
@@ -73,12 +72,24 @@ class Records:
         self.lost: str | None = None
 
     def known(
-        self, place: Place, cells: Sequence[Cell], seed: int, given: Mapping[str, Any] | None
+        self,
+        place: Place,
+        cells: Sequence[Cell],
+        seed: int,
+        given: Mapping[str, Any] | None,
+        users_code: str | None = None,
     ) -> tuple[Header | None, dict[Cell, CellResult]]:
-        """The results that are known, and what the probe said that measured them."""
+        """The results that are known, and what the probe said that measured them.
+
+        users_code: a digest of the user's code, without which no result of a layer of the user's own is known
+        """
         if self._refresh:
             return None, {}
-        keys = {cell_key(place, cell, seed, given): cell for cell in cells}
+        keys = {
+            cell_key(place, cell, seed, given, users_code): cell
+            for cell in cells
+            if users_code is not None or not is_own(cell.axes["layer"])
+        }
         top = header_key(place)
         found = self._store.get([top, *keys])
         header = _decoded(found.get(top), Header)
@@ -95,15 +106,16 @@ class Records:
         seed: int,
         given: Mapping[str, Any] | None,
         result: CellResult,
+        users_code: str | None = None,
     ) -> None:
         """Put a result into the store, if it is one to be kept."""
-        if result.outcome not in KEPT:
+        if result.outcome not in KEPT or (users_code is None and is_own(cell.axes["layer"])):
             return
         top = header_key(place)
         if top not in self._headers:
             self._headers.add(top)
             self._store.put(top, encode(header))
-        self._store.put(cell_key(place, cell, seed, given), encode(result))
+        self._store.put(cell_key(place, cell, seed, given, users_code), encode(result))
 
     def answer(self, key: bytes, kind: type[Any]) -> Any:
         """What `keep_answer` has put there; None where it is not known, or is to be found anew."""
@@ -136,9 +148,13 @@ def opened(refresh: bool, tell: Callable[[str], None]) -> Iterator[Records]:
             tell(f"{what} of the store {'was' if store.damaged == 1 else 'were'} measured anew")
 
 
-def cell_key(place: Place, cell: Cell, seed: int, given: Mapping[str, Any] | None) -> bytes:
-    """The key of a result."""
-    layer = code()["layers"].get(cell.values[_LAYER], "")
+def cell_key(
+    place: Place, cell: Cell, seed: int, given: Mapping[str, Any] | None, users_code: str | None = None
+) -> bytes:
+    """The key of a result. `users_code` is part of those of layers of the user's own."""
+    layer = [code()["layers"].get(examined_as(cell.axes), "")]
+    if is_own(cell.axes["layer"]):
+        layer.append(users_code or "")
     return _digest([place_key(place).hex(), layer, seed, given, cell.values])
 
 

@@ -44,14 +44,14 @@ class Remeasuring:
             self.tell(f"changes were not measured again: {error.message}")
             return None
         old, new = [
-            _replaced(known, next(fresh)) if isinstance(side, Target) else known
+            replaced(known, next(fresh)) if isinstance(side, Target) else known
             for side, known in zip(self.sides, self.found, strict=True)
         ]
         self.found = old, new
         return self.found
 
 
-def _replaced(side: TargetMatrix, again: TargetMatrix) -> TargetMatrix:
+def replaced(side: TargetMatrix, again: TargetMatrix) -> TargetMatrix:
     """`side` with the results of `again`."""
     results = again.by_id()
     cells = [

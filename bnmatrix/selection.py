@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bnmatrix import coverage as coverages
-from bnmatrix.axes import AXES, COMPILING, Cell, check_value, parse_id
+from bnmatrix.axes import AXES, COMPILING, Cell, as_own, check_value, parse_id
 from bnmatrix.errors import NothingSelectedError, UsageError, unknown
 from bnmatrix.layers import layers
 from bnmatrix.measurement import Plan
+from bnmatrix.own_layers import is_own, written
 from bnmatrix.placement import Wishes, installed
 from bnmatrix.scenario import Scenario, Values, cells
 from bnmatrix.scenario_file import find
@@ -20,6 +21,7 @@ from bnmatrix.target import FAMILIES, Family, Target, check_device, parse
 class Selection:
     """Which cells are asked for, of whatever target.
 
+    like:     what layers of the user's own are examined as
     coverage: in place of the scenarios' own; without scenarios and cells, of every axis
     full:     in place of scenarios and cells
     explicit: any of the options was given
@@ -32,6 +34,7 @@ class Selection:
     coverage: str | None
     full: bool
     explicit: bool
+    like: tuple[str, ...] = (AXES["layer"].default,)
 
 
 @dataclass(frozen=True)
@@ -69,18 +72,26 @@ def select(
     for name in chosen:
         if name != "all":
             check_value("layer", name)
+    own = [written(name) for name in chosen if is_own(name)]
     if "all" in chosen:
-        chosen = list(layers())
+        chosen = [*layers(), *own]
+    alike = overrides.pop("like", ())
+    if alike and ("none" in alike or not own):
+        raise UsageError(
+            "--like says which layer one of your own is examined as",
+            "name both: --layer package.module:Class --like batch_norm",
+        )
     of_every_axis = full or (coverage not in (None, "product") and not scenario)
     asked = () if cell or of_every_axis else scenario or ("core",)
     return Selection(
         scenarios=tuple(find(name) for name in dict.fromkeys(asked)),
-        layers=tuple(dict.fromkeys(chosen)),
+        layers=tuple(dict.fromkeys(written(name) if is_own(name) else name for name in chosen)),
         overrides=overrides,
         cells=tuple(dict.fromkeys(parse_id(text) for text in cell or ())),
         coverage=coverage,
         full=full,
         explicit=bool(layer or scenario or axis or cell or coverage or full),
+        like=tuple(dict.fromkeys(alike)) or (AXES["layer"].default,),
     )
 
 
@@ -184,18 +195,41 @@ def cells_of(selection: Selection, family: Family, scenarios: Sequence[Scenario]
     """The cells of a target of `family`, each once."""
     if not selection.scenarios and not selection.cells:
         return tuple(_of_every_axis(selection, family))
-    product = (
-        cell
-        for scenario in scenarios
-        for cell in cells(scenario, family, selection.layers, selection.overrides, selection.coverage)
-    )
+    product = (cell for scenario in scenarios for cell in _of_scenario(selection, family, scenario))
     return tuple(dict.fromkeys([*selection.cells, *product]))
 
 
+def _of_scenario(selection: Selection, family: Family, scenario: Scenario) -> Iterator[Cell]:
+    if not selection.layers:
+        yield from cells(scenario, family, (), selection.overrides, selection.coverage)
+    for layer in selection.layers:
+        for like in selection.like if is_own(layer) else (layer,):
+            for cell in cells(scenario, family, (like,), selection.overrides, selection.coverage):
+                if not is_own(layer):
+                    yield cell
+                elif all(
+                    axis in selection.overrides or cell.axes[axis] in values
+                    for axis, values in _of_own(family).items()
+                ):
+                    yield as_own(cell, layer)
+
+
+def _of_own(family: Family) -> Values:
+    """The values that a layer of the user's own has of axes that are about the framework's."""
+    apis = family.values.get("api", ("default",))
+    return {"variant": ("default",), "api": tuple(each for each in apis if each in ("default", "keras"))}
+
+
 def _of_every_axis(selection: Selection, family: Family) -> Iterator[Cell]:
-    for layer in selection.layers or (AXES["layer"].default,):
+    def of(layer: str, overrides: Values) -> Iterable[Cell]:
         if selection.full:
-            yield from coverages.full(layer, family, selection.overrides)
+            return coverages.full(layer, family, overrides)
+        assert selection.coverage is not None
+        return coverages.of_every_axis(layer, family, selection.coverage, overrides)
+
+    for layer in selection.layers or (AXES["layer"].default,):
+        if is_own(layer):
+            narrowed = {**_of_own(family), **selection.overrides}
+            yield from (as_own(cell, layer) for like in selection.like for cell in of(like, narrowed))
         else:
-            assert selection.coverage is not None
-            yield from coverages.of_every_axis(layer, family, selection.coverage, selection.overrides)
+            yield from of(layer, selection.overrides)

@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec.structs import replace as replaced
 
-from bnmatrix.axes import Cell
+from bnmatrix.axes import Cell, examined_as
 from bnmatrix.judge import UNDECIDED, Judgement, Reading, Settled, judge, settle
 from bnmatrix.layers import layers
 from bnmatrix.matrix import AGAIN, FAULTS, CellResult
@@ -55,7 +55,7 @@ class Subject:
         if answer.observation is not None:
             axes = self.cell.axes
             try:
-                self.judgements.append(judge(answer.observation, layers()[axes["layer"]], axes))
+                self.judgements.append(judge(answer.observation, layers()[examined_as(axes)], axes))
             except Exception as error:  # a fault of ours must not cost the other cells
                 reason = f"bnmatrix could not judge it: {type(error).__name__}: {error}; please report this"
                 answer = replace(answer, outcome="crashed", observation=None, reason=reason)

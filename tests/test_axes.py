@@ -10,7 +10,20 @@ from bnmatrix.axes import AXES, make_cell, parse_id
 from bnmatrix.errors import UsageError
 from bnmatrix.layers import layers
 
-CHOICES = st.fixed_dictionaries({name: st.sampled_from(sorted(axis.values)) for name, axis in AXES.items()})
+OWN = ("package.module:Class", "layers:Norm(0.5,axis=[1,-1],name='it=is')")
+
+REST = st.fixed_dictionaries(
+    {
+        name: st.sampled_from(sorted(axis.values))
+        for name, axis in AXES.items()
+        if name not in ("layer", "like")
+    }
+)
+LAYERS = st.one_of(
+    st.tuples(st.sampled_from(sorted(layers())), st.just("none")),
+    st.tuples(st.sampled_from(OWN), st.sampled_from(sorted(layers()))),
+)
+CHOICES = st.builds(lambda pair, rest: {"layer": pair[0], "like": pair[1], **rest}, LAYERS, REST)
 
 IDS = {
     "batch_norm trainable=false training=true": {"trainable": "false", "training": "true"},
@@ -20,6 +33,8 @@ IDS = {
     "batch_norm context=direct execution=fit": {"execution": "fit", "context": "direct"},
     "lstm": {"layer": "lstm", "rank": "3"},
     "conv rank=4": {"layer": "conv", "rank": "4"},
+    "package.module:Class": {"layer": "package.module:Class", "like": "batch_norm", "rank": "2"},
+    "package.module:Class like=lstm": {"layer": "package.module:Class", "like": "lstm", "rank": "3"},
     "dropout dtype=mixed_float16 rank=5": {"layer": "dropout", "rank": "5", "dtype": "mixed_float16"},
 }
 
@@ -52,6 +67,10 @@ def test_two_cells_of_one_id_are_one(axes: dict[str, str]) -> None:
         ("batch_norm rank=7", "unknown value of axis rank '7'", "known: 2, 3, 4, 5"),
         ("batch_norm true", "'true' in the cell id 'batch_norm true' is not of the form axis=value", None),
         ("", "a cell id is empty", "an id reads"),
+        ("batch_norm like=dense", "like=dense does not go with batch_norm", "package.module:Class"),
+        ("a:B like=none", "like=none does not go with a:B", "package.module:Class"),
+        ("a:B(c training=true", "'a:B(c' names no layer", "package.module:Class"),
+        ("a:B(c)", "the arguments of 'a:B(c)' are no literals", "package.module:Class"),
         (
             "batch_norm rank=2 rank=4",
             "the cell id 'batch_norm rank=2 rank=4' says both rank=2 and rank=4",

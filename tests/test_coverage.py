@@ -22,7 +22,7 @@ from bnmatrix.target import FAMILIES
 
 ROOT = Path(__file__).parent.parent
 
-AXES_BUT_LAYER = [axis for axis in AXES if axis != "layer"]
+AXES_BUT_LAYER = [axis for axis in AXES if axis not in ("layer", "like")]
 
 
 @st.composite

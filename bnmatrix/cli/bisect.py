@@ -56,6 +56,7 @@ def bisect(
     fact: Fact = None,
     every: Every = "release",
     layer: options.Layer = None,
+    like: options.Like = None,
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     coverage: options.Coverage = None,
@@ -110,6 +111,7 @@ def bisect(
             raise unknown("fact", name, list(FACTS))
     path = check_writable(output)
     folder = check_folder(witness)
+    axis = options.with_like(axis, like)
     selection = select(layer, scenario, axis, cell, device, coverage, full)
     no_given(selection)
     how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)

@@ -76,6 +76,7 @@ def check(
     baseline: BaselineFile = None,
     against: Against = None,
     layer: options.Layer = None,
+    like: options.Like = None,
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
@@ -123,6 +124,7 @@ def check(
     from bnmatrix.errors import UsageError
     from bnmatrix.render import CHECK_FORMATS
 
+    axis = options.with_like(axis, like)
     check_format(format, CHECK_FORMATS)
     check_ahead(dry_run, format)
     path = check_writable(output)

@@ -20,6 +20,7 @@ def diff(
     old: Old,
     new: New,
     layer: options.Layer = None,
+    like: options.Like = None,
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
@@ -60,6 +61,7 @@ def diff(
     check_format(format)
     check_ahead(dry_run, format)
     path = check_writable(output)
+    axis = options.with_like(axis, like)
     selection = select(layer, scenario, axis, cell, device, coverage, full)
     how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
     if dry_run:

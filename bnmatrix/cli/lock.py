@@ -34,6 +34,7 @@ BaselineFile = Annotated[
 def lock(
     framework: options.Framework = None,
     layer: LockedLayer = None,
+    like: options.Like = None,
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
@@ -70,6 +71,7 @@ def lock(
     from bnmatrix.cli.project import ALL, configured, existing, project, selected, selection
     from bnmatrix.selection import no_given, targets, tasks
 
+    axis = options.with_like(axis, like)
     found = project(baseline)
     path = check_writable(str(found.baseline))
     before = existing(found)

@@ -78,9 +78,33 @@ Layer = Annotated[
         "--layer",
         metavar="LAYER",
         autocompletion=complete_layer,
-        help="A layer of `bnmatrix list layers`, or all. Repeatable. Without it: batch_norm.",
+        help="A layer of `bnmatrix list layers`, all, or one of your own: package.module:Class. "
+        "Repeatable. Without it: batch_norm.",
     ),
 ]
+
+
+def complete_like(incomplete: str) -> list[str]:
+    """Layers."""
+    return [word for word in complete_layer(incomplete) if word != "all"]
+
+
+Like = Annotated[
+    str | None,
+    typer.Option(
+        "--like",
+        metavar="LAYER",
+        autocompletion=complete_like,
+        help="What a layer of your own is examined as. Without it: batch_norm.",
+    ),
+]
+
+
+def with_like(axis: list[str] | None, like: str | None) -> list[str] | None:
+    """--axis, with what --like says."""
+    return axis if like is None else [*(axis or ()), f"like={like}"]
+
+
 Scenario = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,6 +9,7 @@ from bnmatrix.errors import Exit
 def run(
     framework: options.Framework = None,
     layer: options.Layer = None,
+    like: options.Like = None,
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
@@ -34,29 +35,38 @@ def run(
 
     A framework that is not installed, or not in the version asked for, gets an environment of its own.
 
-    Exit code 0: done. 1: an expectation of a scenario failed. 3: an environment, framework or cell could not
+    Exit code 0: done. 1: an expectation of a scenario failed, or a layer differs from the one that --like
+    names. 3: an environment, framework or cell could not
     be run. 4: the store of known results cannot be used.
     """
     from bnmatrix.cli.dry_run import ahead, check_ahead
-    from bnmatrix.cli.measuring import code_of, means, measured, say_unasked
+    from bnmatrix.cli.measuring import code_of, means, measured, measurer, say_unasked, teller
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.cli.progress import note
+    from bnmatrix.comparison import Likened
     from bnmatrix.expectations import answered
+    from bnmatrix.likeness import beside, likened
     from bnmatrix.selection import select, targets, tasks
 
     check_format(format)
     check_ahead(dry_run, format)
     path = check_writable(output)
+    axis = options.with_like(axis, like)
     selection = select(layer, scenario, axis, cell, device, coverage, full)
     how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
     found, notes = targets(framework, selection, how.options.wishes)
     work = tasks(found, selection, named=bool(framework))
     for text in notes:
         note(text, quiet)
+    plans = [task.plan for task in work]
+    others = beside(plans) if like else []
     if dry_run:
-        return ahead([task.plan for task in work], how, format, path)
-    matrix = answered(work, measured([task.plan for task in work], how))
+        return ahead([*plans, *others], how, format, path)
+    everything = measured([*plans, *others], how)
+    matrix = likened(everything, work, measurer(how), teller(how)) if like else answered(work, everything)
     say_unasked(work, matrix, quiet)
     write(matrix, format, path, expand)
-    code = code_of(matrix, how)
-    return Exit.CHANGED if any(result.answer == "contradicted" for result in matrix.expectations) else code
+    code = code_of(everything, how)
+    failed = any(result.answer == "contradicted" for result in matrix.expectations)
+    differs = isinstance(matrix, Likened) and any(diff.changes for diff in matrix.likeness)
+    return Exit.CHANGED if failed or differs else code

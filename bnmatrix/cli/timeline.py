@@ -49,6 +49,7 @@ def timeline(
     every: Every = "minor",
     from_cache: FromCache = False,
     layer: options.Layer = None,
+    like: options.Like = None,
     scenario: options.Scenario = None,
     axis: options.AxisValues = None,
     cell: options.CellId = None,
@@ -94,6 +95,7 @@ def timeline(
     if from_cache and (no_cache or refresh):
         raise UsageError("--from-cache shows what is known", "leave --no-cache and --refresh out beside it")
     path = check_writable(output)
+    axis = options.with_like(axis, like)
     selection = select(layer, scenario, axis, cell, device, coverage, full)
     no_given(selection)
     how = means(

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
-from . import inputs
+from . import inputs, own
 from .adapters import Adapter, Arrays, Bench, Cell, Pass, Unavailable
 
 Record = Dict[str, Any]
@@ -48,6 +48,8 @@ def observe(adapter: Adapter, cell: Cell, seed: int, given: Optional[Given] = No
         warnings_module.simplefilter("always")
         try:
             record["sample"] = sample_of(cell, seed, given)
+            if "own" in given:
+                adapter.own = own.load(given["own"])
             adapter.seed(seed)
             bench = adapter.bench(cell, record["sample"]["first"].shape, given.get("options", {}))
             _experiment(bench, cell, seed, given, record)
@@ -56,7 +58,7 @@ def observe(adapter: Adapter, cell: Cell, seed: int, given: Optional[Given] = No
             record["reason"] = str(reason)
         except Exception as error:  # whatever a framework raises is the finding
             record["outcome"] = "raised"
-            record["exception"] = {"type": type(error).__name__, "message": first_line(error)}
+            record["exception"] = {"type": type(error).__name__, "message": _message(error, given)}
             if bench is not None and record["stage"] == "first step":
                 # Even a forward that raises may have changed state.
                 _try(record, "state after the exception", lambda: record["states"].update(first=bench.read()))
@@ -65,6 +67,8 @@ def observe(adapter: Adapter, cell: Cell, seed: int, given: Optional[Given] = No
         finally:
             if bench is not None:
                 bench.close()
+            if "own" in given:
+                adapter.own = None
     record["warnings"] = [
         {"category": each.category.__name__, "message": first_line(each.message)} for each in caught
     ]
@@ -87,6 +91,11 @@ def _experiment(bench: Bench, cell: Cell, seed: int, given: Given, record: Recor
 
     _try(record, "inference before", lambda: inference.update(before=bench.infer(sample["inference"])))
     restore(bench, states["start"])  # some layers change state even there
+    if "before" in inference and inference["before"].shape != sample["first_weights"].shape:
+        raise Unavailable(  # of the user's own, or with options that change it
+            "it puts out %s, where %s puts out %s"
+            % (inference["before"].shape, cell["layer"], sample["first_weights"].shape)
+        )
 
     record["stage"] = "first step"
     passes["first"] = recorded(bench.step(sample["first"], sample["first_weights"]))
@@ -118,6 +127,13 @@ def _experiment(bench: Bench, cell: Cell, seed: int, given: Given, record: Recor
     restore(bench, states["start"])
     _try(record, "reference", reference)
     record["stage"] = "done"
+
+
+def _message(error: Exception, given: Given) -> str:
+    """What an exception says, with the user's own line where the layer is the user's own."""
+    text = first_line(error)
+    place = own.place_of(error, given["own"]["path"]) if "own" in given else None
+    return "%s (%s)" % (text, place) if place else text
 
 
 def describe(bench: Bench, record: Record) -> None:

@@ -13,9 +13,9 @@ import msgspec
 
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
-from bnmatrix.comparison import Diff
+from bnmatrix.comparison import Diff, Likened
 from bnmatrix.configuration import Configuration
-from bnmatrix.matrix import Matrix, dump
+from bnmatrix.matrix import dump
 from bnmatrix.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent.parent / "schemas"
 
 TYPES: dict[str, type[msgspec.Struct]] = {
-    "run": Matrix,
+    "run": Likened,
     "diff": Diff,
     "timeline": Timeline,
     "bisect": Bisection,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bnmatrix.accepted import EXPIRED, UNMATCHED
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
-from bnmatrix.comparison import Condition, Diff
+from bnmatrix.comparison import Condition, Diff, Likened
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
 from bnmatrix.render import over_time, searched, wording
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
@@ -36,6 +36,8 @@ def text(result: Result) -> str:
         lines = _check(result)
     else:
         lines = _diff(result) if isinstance(result, Diff) else _run(result)
+    if isinstance(result, Likened):
+        lines = [*lines, *(line for diff in result.likeness for line in ("", *_diff(diff)))]
     return "\n".join(lines).rstrip() + "\n"
 
 

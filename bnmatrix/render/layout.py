@@ -165,6 +165,16 @@ def ruled(name: str, of: str, sheet: Sheet) -> list[Text]:
     return [*heading(name, of, sheet), Text(sheet.signs.rule * sheet.width, STYLES["dim"])]
 
 
+def one_below_another(views: Sequence[View]) -> View:
+    """Several pages as one."""
+
+    def view(sheet: Sheet) -> list[Text]:
+        pages = [each(sheet) for each in views]
+        return [line for number, page in enumerate(pages) for line in ([Text(), *page] if number else page)]
+
+    return view
+
+
 def show(view: View, console: Console) -> None:
     """Print a page as the console's width and encoding allow."""
     signs = UNICODE if can_show(UNICODE, console) else ASCII

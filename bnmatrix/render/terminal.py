@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
-from bnmatrix.comparison import Diff
+from bnmatrix.comparison import Diff, Likened
 from bnmatrix.matrix import Matrix
-from bnmatrix.render.layout import View, show
+from bnmatrix.render.layout import View, one_below_another, show
 
 if TYPE_CHECKING:
     from bnmatrix.render import Result
@@ -27,7 +27,12 @@ def view(result: Result, expand: bool = False) -> View:
     if isinstance(result, Matrix):
         from bnmatrix.render import run_page
 
-        return run_page.page(result, expand)
+        pages = [run_page.page(result, expand)]
+        if isinstance(result, Likened):
+            from bnmatrix.render import diff_page
+
+            pages += [diff_page.page(diff, expand) for diff in result.likeness]
+        return one_below_another(pages)
     if isinstance(result, Diff):
         from bnmatrix.render import diff_page
 

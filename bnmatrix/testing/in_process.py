@@ -7,11 +7,10 @@ imported and in use, so the adapter is a guest here: it sets nothing that holds 
 from __future__ import annotations
 
 import importlib
-import inspect
 import io
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -20,7 +19,7 @@ from msgspec.structs import replace
 from bnmatrix.axes import Cell, make_cell
 from bnmatrix.layers import layers
 from bnmatrix.matrix import CellResult, TargetMatrix
-from bnmatrix.probe import adapters, experiment, inputs, protocol
+from bnmatrix.probe import adapters, experiment, inputs, own, protocol
 from bnmatrix.runner.messages import Observed, later
 from bnmatrix.runner.work import Answer, Guest, Request
 from bnmatrix.settling import Subject
@@ -28,8 +27,10 @@ from bnmatrix.testing.errors import CannotTell
 from bnmatrix.testing.keeping import chance_kept
 from bnmatrix.testing.keras_model import backend_of, keras_of
 
-Make = Callable[[tuple[int, ...]], Any]
-"""A fresh layer, for inputs of a shape (the channels last)."""
+Make = own.Own
+"""Makes fresh layers, for inputs of a shape (the channels last)."""
+
+FACTORY = "give a factory: lambda: MyLayer(...), or lambda channels: MyLayer(channels, ...)"
 
 CHANNELS: int = inputs.CHANNELS
 
@@ -39,34 +40,15 @@ KERAS_3 = {"tensorflow": "KerasOnTensorFlow", "torch": "KerasOnTorch", "jax": "K
 def fresh(layer: Any) -> Make:
     """How to make more of `layer`: a class or factory is called (with the number of channels, if it wants
     an argument), an instance is copied as its framework does."""
+    name = getattr(layer, "__name__", type(layer).__name__)
     if keras_of(layer) is not None:
-        return lambda _shape: type(layer).from_config(layer.get_config())
+        return own.Own(lambda: type(layer).from_config(layer.get_config()), name)
     torch: Any = sys.modules.get("torch")
     if torch is not None and isinstance(layer, torch.nn.Module):
-        return lambda _shape: deepcopy(layer)
+        return own.Own(lambda: deepcopy(layer), name)
     if not callable(layer):
         raise CannotTell(f"{str(layer)[:60]!r} is no layer", "give its class, a factory, or a layer")
-    wants = _required(layer)
-    if wants > 1:
-        raise CannotTell(
-            f"{_name(layer)} wants {wants} arguments",
-            "give a factory: lambda: MyLayer(...), or lambda channels: MyLayer(channels, ...)",
-        )
-    return lambda shape: layer(*(shape[-1],) * wants)
-
-
-def _required(factory: Any) -> int:
-    """How many positional arguments it cannot do without."""
-    try:
-        parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):
-        return 0
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(each.kind in positional and each.default is each.empty for each in parameters)
-
-
-def _name(layer: Any) -> str:
-    return getattr(layer, "__name__", type(layer).__name__)
+    return own.Own(layer, name)
 
 
 def measured(make: Make, name: str, cells: Sequence[CellResult]) -> TargetMatrix:
@@ -93,10 +75,12 @@ def ranks_taken(make: Make, name: str, cell: CellResult) -> list[int]:
 def _first(make: Make, name: str) -> Any:
     try:
         return make((1, CHANNELS))
+    except adapters.Unavailable as error:
+        raise CannotTell(str(error), FACTORY) from error
     except Exception as error:
         raise CannotTell(
             f"{name} raised {type(error).__name__}: {error}",
-            "give a factory: lambda: MyLayer(...), or lambda channels: MyLayer(channels, ...)",
+            FACTORY,
         ) from error
 
 

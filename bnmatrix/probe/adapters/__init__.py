@@ -6,7 +6,7 @@ bench without knowing the framework. Everything that crosses this boundary is nu
 and of the framework-neutral layout told at `Bench`.
 """
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -134,10 +134,10 @@ class Bench(object):
 class Adapter(object):
     """The framework of this process. Constructed once, before the handshake; importing it is the cost.
 
-    own: makes a layer of the user's for inputs of a shape, in place of the framework's layer, or None
+    own: the `own.Own` that makes a layer of the user's in place of the framework's, or None
     """
 
-    own: Optional[Callable[[Tuple[int, ...]], Any]] = None
+    own: Any = None
 
     def __init__(self, framework: str, backend: Optional[str], device: str) -> None:
         """`framework` as in REGISTRY, `backend` of Keras or None, `device` "cpu", "gpu", "cuda:0", "auto" or
@@ -167,14 +167,3 @@ class Adapter(object):
     def seed(self, seed: int) -> None:
         """Seed the framework's own random numbers."""
         raise NotImplementedError
-
-    def made_by_user(self, cell: Cell, shape: Tuple[int, ...], options: Dict[str, Any], *also: str) -> Any:
-        """A fresh layer of `own`, as its author built it. `Unavailable` for what only a layer that is built
-        here can be asked for: options, and values of these axes and of those in `also`."""
-        assert self.own is not None
-        for axis in ("api", "variant", *also):
-            if cell[axis] != "default":
-                raise Unavailable("a layer of the user's own has no %s %s" % (axis, cell[axis]))
-        if options:
-            raise Unavailable("a layer of the user's own is examined with the options that it has")
-        return self.own(shape)

@@ -65,4 +65,5 @@ class KerasOnGraph(Adapter):
         self._seed = seed
 
     def bench(self, cell, shape, options):
+        self._benches.own = self.own
         return self._benches.bench(cell, shape, options, self._seed)

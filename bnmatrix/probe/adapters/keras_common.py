@@ -20,9 +20,10 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 
 from .. import inputs as given_inputs
+from ..own import made
 from . import GUEST, Bench, Pass, Unavailable, keras_steps
 from .keras_freezing import Freezing
-from .keras_layers import COMPILED, check_rank, make_layer, slot_of
+from .keras_layers import COMPILED, check_rank, make_layer, policy, slot_of
 from .keras_paths import CONTEXTS, Path, mask_class, takes
 
 TRAINING: Dict[str, Any] = {"true": {"training": True}, "false": {"training": False}, "default": {}}
@@ -167,6 +168,7 @@ class KerasBench(Bench):
             None,
             recompute=self.engine.recompute(self.keras),
             of_parent=self.freezing.of_parent(),
+            is_own=adapter.own is not None,
             **self.path_options(),
         )
         self.freezing.layer_made(self.path)
@@ -192,13 +194,13 @@ class KerasBench(Bench):
 
     def new_layer(self, options):
         """A new layer as the cell asks for it."""
-        if self.adapter.own is not None:
-            if self.cell["dtype"] != "float32" or self.freezing.of_layer():
-                raise Unavailable("a layer of the user's own has the dtype and flags that it was made with")
-            return self.adapter.made_by_user(self.cell, self.shape, options, "data_format")
-        return make_layer(
-            self.keras, self.adapter.label, self.cell, self.shape, options, self.freezing.of_layer()
-        )
+        keras, cell, given, label = self.keras, self.cell, self.freezing.of_layer(), self.adapter.label
+        own = self.adapter.own
+        if own is None:
+            return make_layer(keras, label, cell, self.shape, options, given)
+        if cell["dtype"] != "float32":
+            given["dtype"] = policy(keras, cell["dtype"])
+        return made(own, cell, self.shape, options, keras.layers.Layer, label, "data_format", **given)
 
     def new_optimizer(self, named):
         """A new optimizer of the axis value `named`."""

@@ -31,7 +31,7 @@ CALLS = ("call", "call_without_updates", "call_over_collection")
 class KerasInGraphs(object):
     """A Keras that makes graphs, and what its benches share."""
 
-    own = None  # no model lives in a graph that bnmatrix makes: see `Adapter.own`
+    own = None  # see `Adapter.own`
 
     def __init__(self, keras, label, devices):
         self.keras, self.label, self.devices = keras, label, devices

@@ -62,11 +62,12 @@ class Path(object):
         of_parent=None,
         base=None,
         begin=None,
+        is_own=False,
     ):
         self.keras, self.cell, self.make, self.shape, self.fed = keras, cell, make, tuple(shape), fed
         self.context, self.depth = cell["context"], int(cell["depth"])
         self.settings, self._of_parent = dict(settings or {}), dict(of_parent or {})
-        self.recompute = recompute
+        self.recompute, self.is_own = recompute, is_own
         self.forwards = not (cell["outer"] == "subclassed" and self.context == "no_argument")
         self.base, self.begin = base or holding_layer(keras), begin or self._begin
         self.holders = {}
@@ -141,7 +142,9 @@ class Path(object):
             if saved_as == "saved_model":
                 keywords = {"save_format": "tf"} if takes_save_format(self.top) else {}
             self.top.save(file, **keywords)
-            loaded = self.keras.models.load_model(file, compile=False)
+            # A class of the user's is at hand where the user loads it.
+            custom = {type(self.layer).__name__: type(self.layer)} if self.is_own else None
+            loaded = self.keras.models.load_model(file, custom_objects=custom, compile=False)
             loaded.get_weights()  # in a graph they are read from the file when they are first asked for
             return loaded
         finally:

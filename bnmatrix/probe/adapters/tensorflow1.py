@@ -6,9 +6,11 @@ process. What moved between releases is looked for, never asked of a version num
 """
 
 import importlib
+from typing import Any
 
 import numpy as np
 
+from ..own import made
 from . import Adapter, Unavailable
 from . import keras_common as common
 from . import keras_layers as table
@@ -62,13 +64,17 @@ class TensorFlow1(Adapter):
         if api == "keras":
             if self._keras is None:
                 self._keras = KerasOfTensorFlow(self._devices)
+            self._keras.own = self.own
             return self._keras.bench(dict(cell, api="default"), shape, options, self._seed)
         if api not in HOMES:
             raise Unavailable("tf1 has no api %s" % api)
         if api == "contrib" and not hasattr(tensorflow, "contrib"):
             raise Unavailable("tf.contrib is not part of this TensorFlow")
         refuse(cell, HOMES[api])
-        maker = (ContribMaker if api == "contrib" else Maker)(cell, shape, options)
+        if self.own is not None:
+            maker: Any = OwnMaker(cell, shape, options, self.own)
+        else:
+            maker = (ContribMaker if api == "contrib" else Maker)(cell, shape, options)
         return LayersBench(cell, shape, maker, self._seed, self._devices.visible)
 
 
@@ -113,6 +119,20 @@ class Maker(object):
     def layer(self):
         """The layer, unbuilt."""
         return self.made(**self.arguments)
+
+
+class OwnMaker(object):
+    """The same, of a layer of the user's own."""
+
+    def __init__(self, cell, shape, options, own):
+        self.freezing = Freezing(cell)
+        given = self.freezing.of_layer()
+        if cell["dtype"] != "float32":
+            given["dtype"] = cell["dtype"]
+        self.layer = lambda: made(
+            own, cell, shape, options, tf.layers.Layer, HOMES["default"], "data_format", **given
+        )
+        self.fed = tf.as_dtype("int32" if cell["layer"] == "embedding" else cell["dtype"])
 
 
 def channels_first(layer):

@@ -24,7 +24,7 @@ class TensorFlowGraphBench(GraphBench):
         return {"base": self.adapter.wrapper_base}
 
     def new_layer(self, options):
-        if not self.cell["dtype"].startswith("mixed_"):
+        if self.adapter.own is not None or not self.cell["dtype"].startswith("mixed_"):
             return super().new_layer(options)
         # It has no policies of its own but takes those of TensorFlow 2, and casts only when told to.
         home = SimpleNamespace(

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .. import inputs
+from ..own import made
 from . import GUEST, Adapter, Unavailable
 from . import torch_layers as table
 from .torch_bench import FunctionalBench, TorchBench
@@ -90,7 +91,7 @@ class Torch(Adapter):
 
         def fresh():
             if self.own is not None:
-                module = self.made_by_user(cell, shape, options)
+                module = made(self.own, cell, shape, options, torch.nn.Module, table.RELEASE)
             else:
                 module = build(layer, cell["variant"], shape, options)
             if dtype is not torch.float32 or self.chosen.type != "cpu":

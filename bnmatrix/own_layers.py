@@ -1,0 +1,147 @@
+"""Layers of the user's own: `package.module:Class`, with constructor arguments if need be.
+
+The class is imported in the target's environment, by a probe. Here it is a name; what is known of it is the
+code of the project, all of which is part of the key of its results.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bnmatrix.errors import UsageError
+
+EXAMPLE = "write it package.module:Class, or package.module:Class(momentum=0.9)"
+
+MOST_FILES = 20_000
+"""Files of code whose state is looked at; results of a larger project are not kept."""
+
+_FORM = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(.*\))?", re.DOTALL)
+
+_CODE = (".py", ".so", ".pyd", ".dylib")
+
+_PROJECT_FILES = ("pyproject.toml", "bnmatrix.toml", "setup.py", "setup.cfg")
+
+_NOT_CODE = ("__pycache__", "node_modules", "site-packages")
+
+
+def is_own(layer: str) -> bool:
+    """Whether a value of the axis `layer` names a layer of the user's own."""
+    return ":" in layer
+
+
+def written(text: str, where: str = "") -> str:
+    """The name as cells have it: arguments without a space. Raises UsageError."""
+    module, name, arguments, keywords = _parts(text, where)
+    told = [*arguments, *(f"{key}={value}" for key, value in keywords.items())]
+    return f"{module}:{name}({','.join(told)})" if told else f"{module}:{name}"
+
+
+def as_sent(layer: str, path: tuple[str, ...]) -> dict[str, Any]:
+    """A layer as the probe is told of it; `path` are the folders that it is looked for in."""
+    module, name, arguments, keywords = _parts(layer, "")
+    return {
+        "module": module, "name": name, "arguments": arguments, "keywords": keywords, "path": list(path),
+    }  # fmt: skip
+
+
+@cache
+def _parts(text: str, where: str) -> tuple[str, str, list[str], dict[str, str]]:
+    """(module, class, arguments, keywords), the last two as the text of literals."""
+    found = _FORM.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{where}{text!r} names no layer", EXAMPLE)
+    module, name, called = found.groups()
+    if not called:
+        return module, name, [], {}
+    import ast
+
+    try:
+        call = ast.parse(f"f{called}", mode="eval").body
+        assert isinstance(call, ast.Call)
+        assert isinstance(call.func, ast.Name)
+        arguments = [_literal(ast.literal_eval(each)) for each in call.args]
+        keywords = {
+            str(each.arg): _literal(ast.literal_eval(each.value)) for each in call.keywords if each.arg
+        }
+        if len(keywords) < len(call.keywords):
+            raise ValueError
+    except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError) as error:
+        raise UsageError(
+            f"{where}the arguments of {text!r} are no literals", f"{EXAMPLE}; without white space in text"
+        ) from error
+    return module, name, arguments, keywords
+
+
+def _literal(value: object) -> str:
+    """A literal without a space: what names a cell is one word."""
+    text = repr(value)
+    if re.search(r"\s", text.replace(", ", "").replace(": ", "")):
+        raise ValueError
+    return text.replace(", ", ",").replace(": ", ":")
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where layers of the user's own are looked for: folders, the first one first.
+
+    digest: of all code in them; None where that is too much to be looked at
+    """
+
+    path: tuple[str, ...]
+    digest: str | None
+
+
+def project(here: Path | None = None) -> Project:
+    """The project around the folder `here` (the working directory): the nearest one with a project's file.
+
+    Its `src` is searched too. Without such a file `here` is all of it.
+    """
+    here = here or Path.cwd()
+    roots = [
+        each for each in (here, *here.parents) if any((each / name).is_file() for name in _PROJECT_FILES)
+    ]
+    folders = [here, *roots[:1], *(root / "src" for root in roots[:1] if (root / "src").is_dir())]
+    path = tuple(dict.fromkeys(map(str, folders)))
+    outermost = [one for one in path if not any(one != other and _is_below(one, other) for other in path)]
+    return Project(path, _digest(outermost))
+
+
+def _is_below(folder: str, other: str) -> bool:
+    return folder.startswith(os.path.join(other, ""))
+
+
+def _digest(folders: list[str]) -> str | None:
+    """Of names, sizes and times, as of the frameworks' own code."""
+    import hashlib
+    from itertools import islice
+
+    found = list(islice((file for folder in folders for file in _files(folder)), MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        return None
+    return hashlib.sha256(repr(sorted(found)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _files(folder: str) -> Iterator[tuple[str, int, int]]:
+    """(path, size, time in ns) of the code below a folder; environments and what is hidden left out."""
+    left = [folder]
+    while left:
+        # What cannot be read cannot be imported either.
+        with suppress(OSError), os.scandir(left.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(_CODE) and entry.is_file():
+                    status = entry.stat()
+                    yield entry.path, status.st_size, status.st_mtime_ns
+                elif (
+                    not entry.name.startswith(".")
+                    and entry.name not in _NOT_CODE
+                    and entry.is_dir(follow_symlinks=False)
+                    and not os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
+                ):
+                    left.append(entry.path)
