@@ -68,9 +68,9 @@ def _classes() -> dict[str, str]:
 def _axes() -> dict[str, Axis]:
     listed = [
         Axis("layer", "the layer examined", "batch_norm", _classes()),
-        Axis("like", "what a layer of the user's own is examined as (batch_norm, unless said)", "none", {
+        Axis("like", "whose inputs and closed forms a layer of the user's own is examined with", "none", {
             "none": "it is a layer of the framework's",
-            **{name: f"with the inputs, axes and closed forms of {name}" for name in layers()},
+            **dict.fromkeys(layers(), ""),
         }),
         Axis("api", "which of the framework's interfaces", "default", {
             "default": "the layer class (tf1: the tf.layers function)",

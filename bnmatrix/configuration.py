@@ -63,7 +63,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         _told("the versions of bnmatrix that understand the rest, which is read after this: >=0.1"),
     ] = None
     frameworks: Annotated[list[str], _told("targets; without any: every framework that is installed")] = []
-    layers: Annotated[list[str], _told("layers, or all")] = []
+    layers: Annotated[list[str], _told("layers, all, or the project's own: package.module:Class")] = []
     scenarios: Annotated[list[str], _told("scenarios; without any: core")] = []
     axes: Annotated[dict[str, list[str]], _told("{axis: values}, in place of the scenarios'")] = {}
     coverage: Annotated[str | None, _told("product, pairwise, threewise or full")] = None

@@ -84,9 +84,9 @@ def of_layer(
     expand: bool,
 ) -> list[Text]:
     """Heading, answer, table and what is told beneath, of one layer."""
-    name = ", ".join(
-        _called(target.framework, layer, api) for api in dict.fromkeys(c.axes["api"] for c in cells)
-    )
+    called = [_called(target.framework, layer, api) for api in dict.fromkeys(c.axes["api"] for c in cells)]
+    likes = dict.fromkeys(c.axes["like"] for c in cells if c.axes["like"] != "none")
+    name = ", ".join(filter(None, [*called, *(f"examined as {like}" for like in likes)]))
     heading = Text(layer, STYLES["head"])
     if name:
         heading.append(f"  {name}", STYLES["dim"])

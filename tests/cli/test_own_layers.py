@@ -99,12 +99,12 @@ def test_what_makes_a_difference_is_found(bnmatrix: Run, project: Path) -> None:
 
 
 def test_arguments_of_the_constructor(bnmatrix: Run, project: Path) -> None:
-    found = run(bnmatrix, "--layer", "norms:Same(momentum=0.25, eps=0.0625)", "--axis", "training=true,false")
+    found = run(bnmatrix, "--layer", "norms:Same(momentum=0.25, eps=0.001)", "--axis", "training=true,false")
     cells = found["targets"][0]["cells"]
     facts = [cell["facts"] for cell in cells]
     assert {each["update_rate"] for each in facts if "update_rate" in each} == {0.25}
-    assert {each["epsilon"] for each in facts if "epsilon" in each} == {0.0625}
-    assert all(cell["id"].startswith("norms:Same(momentum=0.25,eps=0.0625) ") for cell in cells)
+    assert {each["epsilon"] for each in facts if "epsilon" in each} == {0.001}
+    assert all(cell["id"].startswith("norms:Same(momentum=0.25,eps=0.001) ") for cell in cells)
 
 
 def test_a_result_is_known_until_the_code_changes(bnmatrix: Run, project: Path) -> None:
