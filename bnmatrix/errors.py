@@ -9,19 +9,23 @@ class Exit(IntEnum):
     """The documented exit codes. 1 wins over 3; an incomplete run is never 0."""
 
     DONE = 0
-    """No difference, or done."""
     CHANGED = 1
-    """Behaviour changed, or an expectation failed."""
     USAGE = 2
-    """The command line, a scenario or a saved matrix cannot be used as it is."""
     INCOMPLETE = 3
-    """An environment, probe or cell could not be run."""
     STORE = 4
-    """The store cannot be used."""
     NOTHING = 5
-    """Nothing was selected."""
     INTERRUPTED = 130
-    """Ctrl-C."""
+
+
+MEANINGS = {
+    Exit.DONE: "no difference, or done",
+    Exit.CHANGED: "behaviour changed, or an expectation failed",
+    Exit.USAGE: "the command line, a scenario or a saved matrix cannot be used as it is",
+    Exit.INCOMPLETE: "an environment, probe or cell could not be run; stderr says which, and why",
+    Exit.STORE: "the store of known results cannot be used; `bnmatrix cache info` tells where it is",
+    Exit.NOTHING: "nothing was selected",
+    Exit.INTERRUPTED: "it was stopped by Ctrl-C; what was measured until then is kept",
+}
 
 
 class BnmatrixError(Exception):

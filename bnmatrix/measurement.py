@@ -145,6 +145,16 @@ def users_code(plan: Plan, placement: Placement, project: Project | None, option
     return f"{project.digest} {project.path} {code_of(placement, modules, options.wishes)}"
 
 
+def request_of(
+    plan: Plan, cell: Cell, project: Project | None
+) -> tuple[Mapping[str, str], dict[str, Any] | None]:
+    """What a probe is asked for: axes that it knows, and what is given."""
+    given, layer = plan.given_as_sent(), cell.axes["layer"]
+    if project is None or not is_own(layer):
+        return cell.axes, given
+    return as_like(cell).axes, {**(given or {}), "own": as_sent(layer, project.path)}
+
+
 def guest_of(target: Target, python: str, device: str) -> Guest:
     """How `target` runs in the environment of the interpreter `python`."""
     from bnmatrix.runner import Guest
@@ -230,13 +240,6 @@ class _Part:
                     self.plan.given_as_sent(),
                     self.users_code,
                 )
-
-    def request(self, cell: Cell) -> tuple[Mapping[str, str], dict[str, Any] | None]:
-        """What a probe is asked for: axes that it knows, and what is given."""
-        given, layer = self.plan.given_as_sent(), cell.axes["layer"]
-        if self.project is None or not is_own(layer):
-            return cell.axes, given
-        return as_like(cell).axes, {**(given or {}), "own": as_sent(layer, self.project.path)}
 
     def matrix(self, with_laws: bool) -> TargetMatrix:
         """What became of it; a cell without a result is `skipped`."""
@@ -411,7 +414,8 @@ class _Measuring:
         from bnmatrix.runner import Request
         from bnmatrix.settling import MOST
 
-        axes, given = self.parts[number].request(subject.cell)
+        part = self.parts[number]
+        axes, given = request_of(part.plan, subject.cell, part.project)
         key = (number, subject.cell.id)
         first = self.options.seed + (MOST if subject.fresh else 0)
         return [

@@ -11,13 +11,14 @@
 It records and judges nothing. What was measured before an exception is kept.
 """
 
+import functools
 import re
 import warnings as warnings_module
 from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
-from . import inputs, own
+from . import inputs, own, tracing
 from .adapters import Adapter, Arrays, Bench, Cell, Pass, Unavailable
 
 Record = Dict[str, Any]
@@ -53,6 +54,9 @@ def observe(adapter: Adapter, cell: Cell, seed: int, given: Optional[Given] = No
             adapter.seed(seed)
             bench = adapter.bench(cell, record["sample"]["first"].shape, given.get("options", {}))
             _experiment(bench, cell, seed, given, record)
+            if "trace" in given:
+                stepped = functools.partial(_stepped, adapter, cell, seed, given, record["sample"])
+                _try(record, "trace", lambda: record.update(trace=tracing.trace(stepped)))
         except Unavailable as reason:
             record["outcome"] = "unavailable"
             record["reason"] = str(reason)
@@ -127,6 +131,18 @@ def _experiment(bench: Bench, cell: Cell, seed: int, given: Given, record: Recor
     restore(bench, states["start"])
     _try(record, "reference", reference)
     record["stage"] = "done"
+
+
+def _stepped(adapter: Adapter, cell: Cell, seed: int, given: Given, sample: Arrays) -> Bench:
+    """A new bench, on which the first step was made, and what comes before it."""
+    adapter.seed(seed)
+    bench = adapter.bench(cell, sample["first"].shape, given.get("options", {}))
+    bench.write(known_values(bench.read(), seed, given.get("state", {})))
+    if cell["freeze"] in AFTER_A_STEP:
+        bench.step(sample["second"], sample["second_weights"])
+        bench.turn()
+    bench.step(sample["first"], sample["first_weights"])
+    return bench
 
 
 def _message(error: Exception, given: Given) -> str:

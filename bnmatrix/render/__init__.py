@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from bnmatrix.bisect import Bisection
     from bnmatrix.checked import Check
     from bnmatrix.comparison import Diff
+    from bnmatrix.explaining import Explanation
     from bnmatrix.matrix import Matrix
     from bnmatrix.timeline import Timeline
 
-    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check
+    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation
 
 FORMATS = ("table", "json", "csv", "markdown")
 

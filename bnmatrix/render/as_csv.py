@@ -6,6 +6,7 @@ import csv
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from bnmatrix.explaining import Explanation
 from bnmatrix.rows import rows
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ def text(result: Result) -> str:
     """The result as CSV."""
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
+    assert not isinstance(result, Explanation)  # it is no table
     heading, entries = rows(result)
     writer.writerow(heading)
     writer.writerows(entries)

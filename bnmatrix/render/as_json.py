@@ -15,6 +15,7 @@ from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
 from bnmatrix.comparison import Diff, Likened
 from bnmatrix.configuration import Configuration
+from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import dump
 from bnmatrix.timeline import Timeline
 
@@ -29,6 +30,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "timeline": Timeline,
     "bisect": Bisection,
     "check": Check,
+    "explain": Explanation,
 }
 
 CONFIGURATION = "configuration"

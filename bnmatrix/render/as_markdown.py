@@ -9,8 +9,9 @@ from bnmatrix.accepted import EXPIRED, UNMATCHED
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
 from bnmatrix.comparison import Condition, Diff, Likened
+from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
-from bnmatrix.render import over_time, searched, wording
+from bnmatrix.render import explain_page, over_time, searched, wording
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
 from bnmatrix.timeline import Timeline
 
@@ -34,11 +35,46 @@ def text(result: Result) -> str:
         lines = _bisection(result)
     elif isinstance(result, Check):
         lines = _check(result)
+    elif isinstance(result, Explanation):
+        lines = _explanation(result)
     else:
         lines = _diff(result) if isinstance(result, Diff) else _run(result)
     if isinstance(result, Likened):
         lines = [*lines, *(line for diff in result.likeness for line in ("", *_diff(diff)))]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _explanation(explanation: Explanation) -> Iterable[str]:
+    if not explanation.cells:
+        yield explanation.meaning
+        yield ""
+        for value, meaning in explanation.values.items():
+            yield f"- `{value}` {_plain(meaning or wording.GLOSSARY.get(value, ''))}".rstrip()
+        return
+    yield from (f"## `{explanation.what}`", "")
+    for explained in explanation.cells:
+        yield from (f"### {explained.target}", "", ", ".join(wording.versions(explained)), "")
+        cell = explained.cell
+        if cell.outcome == "ok":
+            yield from _table(
+                ["fact", "measured"],
+                [[fact, _entry(value)] for fact, value in cell.facts.items() if value != ""],
+            )
+        else:
+            yield from (_plain(f"{cell.outcome}: {cell.reason or ''}"), "")
+        yield from (f"- `{law}`" for law in wording.told(explained.laws))
+        yield from ("", "**The lines that decide**", "")
+        for decision, here, there in explain_page.told(explained.decided_by):
+            yield f"- `{decision.text}` ({decision.file}, line {decision.line}, in `{decision.function}`)"
+            yield from (f"  - {name}: `{text}`" for name, text in (here, there))
+        yield from (f"- {_plain(text)}" for text in explain_page.unlined(explained))
+        if explained.said:
+            yield from ("", "**What is said of it**", "")
+        for answer in explained.said:
+            yield f"- {answer.answer}: {_plain(answer.says)} ({_plain(answer.source or answer.scenario)})"
+        if explained.documentation:
+            yield from ("", "**Its own documentation**", "")
+        yield from (f"> {_plain(sentence)}\n" for sentence in explained.documentation)
 
 
 def _run(matrix: Matrix) -> Iterable[str]:

@@ -43,6 +43,12 @@ def view(result: Result, expand: bool = False) -> View:
         from bnmatrix.render import check_page
 
         return check_page.page(result, expand)
+    from bnmatrix.explaining import Explanation
+
+    if isinstance(result, Explanation):
+        from bnmatrix.render import explain_page
+
+        return explain_page.page(result, expand)
     from bnmatrix.render import bisect_page, timeline_page
     from bnmatrix.timeline import Timeline
 

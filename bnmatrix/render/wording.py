@@ -12,6 +12,7 @@ from bnmatrix.matrix import CellResult, Default, Law, TargetMatrix, Value
 from bnmatrix.render.beneath import EXPECTED, Beneath
 
 if TYPE_CHECKING:
+    from bnmatrix.explaining import ExplainedCell
     from bnmatrix.render.folding import Alike
     from bnmatrix.timeline import Release
 
@@ -277,7 +278,7 @@ def following(fact: Beneath) -> list[str]:
     return [*parts, *([f"only in {enumerated(fact.only_in)}"] if fact.only_in else [])]
 
 
-def versions(target: TargetMatrix | Side | Release) -> list[str]:
+def versions(target: TargetMatrix | Side | Release | ExplainedCell) -> list[str]:
     """`tensorflow 2.21.0`, ..., `Python 3.11.7`, `cpu`"""
     found = [f"{package} {version}" for package, version in target.versions.items()]
     return [

@@ -83,6 +83,24 @@ class Flags(_Said, frozen=True):
     trainable: dict[str, bool]
 
 
+class Call(_Said, frozen=True):
+    """A call of a function in one of a trace's files: the lines that were run."""
+
+    file: int
+    function: str
+    first: int
+    lines: list[int]
+
+
+class Trace(_Said, frozen=True):
+    """What a step ran through, twice; see `probe/tracing.py`."""
+
+    files: list[str]
+    calls: list[Call]
+    again: list[Call]
+    doc: str
+
+
 class Observation(_Said, frozen=True, kw_only=True):
     """What the probe recorded for a cell. After an exception, what was measured until then."""
 
@@ -100,6 +118,7 @@ class Observation(_Said, frozen=True, kw_only=True):
     weight_order: list[str] = []
     flags: Flags | None = None
     not_measured: dict[str, str] = {}
+    trace: Trace | None = None
 
 
 class Hello(_Said, frozen=True, tag_field="type", tag="hello"):

@@ -1,0 +1,212 @@
+"""Why a cell is as it is: what was measured, the law, the lines that decide, and what is said of it.
+
+The lines come from traces of that cell, and of the same with another `training` and another `trainable`, in
+the installed framework. What is said are the expectations of the shipped scenarios that speak of the cell,
+held against it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from bnmatrix import __version__
+from bnmatrix.axes import AXES, Cell, is_sensible, make_cell
+from bnmatrix.comparison import severity
+from bnmatrix.deciding import Decision, decisions
+from bnmatrix.errors import MEANINGS, BnmatrixError, Exit
+from bnmatrix.expectations import check
+from bnmatrix.facts import FACTS, WORDS
+from bnmatrix.matrix import SCHEMA_VERSION, CellResult, ExpectationResult, Law, Matrix, TargetMatrix
+from bnmatrix.measurement import Measure, Options, Plan, device_of, guest_of, project_of, request_of
+from bnmatrix.placement import place, ready
+from bnmatrix.runner import Answer, ProbeFailed, Request, Runner
+from bnmatrix.runner.messages import Trace
+from bnmatrix.scenario import cells, matches
+from bnmatrix.scenario_file import find, names
+from bnmatrix.target import FAMILIES, Target
+
+MOST_SENTENCES = 8
+
+_SPEAKS = re.compile(r"\b(trainable|training|inference|frozen|freez\w+|eval\(?\)?|moving|running)\b")
+
+
+class ExplainedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell of one target.
+
+    laws:         over training and trainable, the rest as in the cell
+    decided_by:   where steps with another value of `training` or `trainable` go on differently
+    same_lines:   those of the two of which another value changes no line that is run
+    not_traced:   why there are no lines to tell
+    documentation: sentences of the class that speak of it, as they stand there
+    said:         what others say, held against the cell
+    """
+
+    target: str
+    framework: str
+    versions: dict[str, str]
+    python: str
+    device: str
+    cell: CellResult
+    laws: list[Law] = []
+    decided_by: list[Decision] = []
+    same_lines: list[str] = []
+    not_traced: str | None = None
+    documentation: list[str] = []
+    said: list[ExpectationResult] = []
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `bnmatrix explain --format json` prints: what a word means, and its values; or cells."""
+
+    schema_version: int
+    bnmatrix: str
+    what: str
+    meaning: str = ""
+    values: dict[str, str] = {}
+    cells: list[ExplainedCell] = []
+
+
+def of_word(word: str) -> Explanation | None:
+    """What an exit code, a fact or an axis is; None of any other word."""
+    meaning, values = "", dict[str, str]()
+    if word.isdigit() and int(word) in set(Exit):
+        meaning = f"exit code {word}: {MEANINGS[Exit(int(word))]}"
+    elif word in FACTS:
+        meaning = f"the fact {word}: {FACTS[word]}. A change of it is {severity(word)}"
+        values = dict.fromkeys(WORDS.get(word, ()), "")
+    elif word in AXES:
+        axis = AXES[word]
+        meaning = f"the axis {word}: {axis.meaning}; {axis.default} where nothing is said"
+        values = dict(axis.values)
+    if not meaning:
+        return None
+    return Explanation(
+        schema_version=SCHEMA_VERSION, bnmatrix=__version__, what=word, meaning=meaning, values=values
+    )
+
+
+def of_cell(cell: Cell, targets: Sequence[Target], measure: Measure, options: Options) -> Explanation:
+    """The cell on each of the targets. Raises BnmatrixError."""
+    table = _around(cell)
+    matrix = measure([Plan(target, table) for target in targets], None)
+    cells = []
+    for target, measured in zip(targets, matrix.targets, strict=True):
+        result = measured.by_id()[cell.id]
+        others = _others(cell, table)
+        if result.outcome == "ok":
+            traces, why = _traces(target, [cell, *others.values()], options)
+        else:
+            traces, why = {}, f"the cell is {result.outcome}"
+        cells.append(_explained(cell, measured, others, traces, why))
+    return Explanation(schema_version=SCHEMA_VERSION, bnmatrix=__version__, what=cell.id, cells=cells)
+
+
+def _around(cell: Cell) -> tuple[Cell, ...]:
+    """The truth table of training and trainable that the cell is in."""
+    found = [cell]
+    for training in AXES["training"].values:
+        for trainable in AXES["trainable"].values:
+            axes = {**cell.axes, "training": training, "trainable": trainable}
+            if is_sensible(axes):
+                found.append(make_cell(axes))
+    return tuple(dict.fromkeys(found))
+
+
+def _others(cell: Cell, table: Sequence[Cell]) -> dict[str, Cell]:
+    """{axis: the cell that has another value of it, and of that alone}"""
+    found: dict[str, Cell] = {}
+    for axis in ("training", "trainable"):
+        for other in table:
+            differing = [name for name in AXES if other.axes[name] != cell.axes[name]]
+            # What is not given acts as the one or the other; true and false are what it is held against.
+            if differing == [axis] and other.axes[axis] != "default":
+                found.setdefault(axis, other)
+    return found
+
+
+def _traces(target: Target, cells: Sequence[Cell], options: Options) -> tuple[dict[str, Trace], str | None]:
+    """{id: what a step of the cell ran through}, and why there is none of those that are missing."""
+    placement = place(target, options.wishes)
+    assert placement is not None
+    device = device_of(target, options)
+    guest = guest_of(target, ready(placement, options.wishes), device)
+    plan = Plan(target, tuple(cells))
+    project = project_of([plan])
+    requests = []
+    for cell in cells:
+        axes, given = request_of(plan, cell, project)
+        requests.append(Request(axes, options.seed, {**(given or {}), "trace": True}, cell.id))
+    found: dict[str, Trace] = {}
+    why = None
+    with Runner(jobs=1, timeout=options.timeout) as runner:
+        runner.submit(guest, requests)
+        runner.start()
+        for event in runner.results():
+            if isinstance(event, ProbeFailed):
+                raise BnmatrixError(f"{target.text}: {event.message}", event.hint)
+            if isinstance(event, Answer):
+                observed = event.observation
+                if observed is not None and observed.trace is not None:
+                    found[str(event.request.key)] = observed.trace
+                else:
+                    told = observed.not_measured.get("trace") if observed is not None else None
+                    why = event.reason or told or event.outcome
+    return found, why
+
+
+def _explained(
+    cell: Cell, measured: TargetMatrix, others: dict[str, Cell], traces: dict[str, Trace], why: str | None
+) -> ExplainedCell:
+    own = traces.get(cell.id)
+    decided: list[Decision] = []
+    same: list[str] = []
+    for axis, other in others.items():
+        if own is not None and other.id in traces:
+            found = decisions(own, traces[other.id], axis, other.axes[axis])
+            decided += found
+            same += [] if found else [axis]
+    result = measured.by_id()[cell.id]
+    return ExplainedCell(
+        target=measured.target,
+        framework=measured.framework,
+        versions=measured.versions,
+        python=measured.python,
+        device=measured.device,
+        cell=result,
+        laws=measured.laws,
+        decided_by=decided,
+        same_lines=same,
+        not_traced=None if own is not None else why,
+        documentation=sentences(own.doc) if own is not None else [],
+        said=_said(measured, cell),
+    )
+
+
+def _said(measured: TargetMatrix, cell: Cell) -> list[ExpectationResult]:
+    """What those of the shipped scenarios expect that are about the cell."""
+    only = msgspec.structs.replace(measured, cells=[measured.by_id()[cell.id]])
+    family = FAMILIES[measured.framework]
+    alone = Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=[only])
+    found = []
+    for scenario in map(find, names()):
+        about = tuple(each for each in scenario.expect if matches(cell.axes, each.where))
+        if scenario.given is None and about and cell in cells(scenario, family):
+            found += check(msgspec.structs.replace(scenario, expect=about), alone)
+    return [each for each in found if each.answer != "untested"]
+
+
+def sentences(doc: str) -> list[str]:
+    """Those of a class's documentation that speak of training and of what is trained."""
+    text = re.sub(r"(?s)(```|>>>).*?(```|\n\n|$)|\*\*", " ", doc)
+    parts = re.split(r"\n\s*\n|(?<=[.:])\s+(?=[A-Z`])|\n\s*[-*]\s", text)
+    plain = dict.fromkeys(re.sub(r"\s+", " ", part).strip(" -*") for part in parts)
+    found = [part for part in plain if _SPEAKS.search(part) and part.endswith(".")]
+    return sorted(found, key=lambda part: not re.search("trainable|froz|freez", part))[:MOST_SENTENCES]
+
+
+def words() -> list[str]:
+    """All that can be explained but cells."""
+    return [*(str(int(code)) for code in Exit), *FACTS, *AXES]
