@@ -1,8 +1,9 @@
 """Where a project says which release it wants: the line to show beside what the release changed.
 
 Looked for in the files in which requirements are written and in lock files, of one folder and of its folders
-of requirements. A line that names the release that is there now comes first: it is the one that was bumped.
-These files are read as lines and not parsed, for a parser tells no lines; what cannot be read has none.
+of requirements, and in what those take in. A line that names the release that is there now comes first: it is
+the one that was bumped. These files are read as lines and not parsed, for a parser tells no lines; what cannot
+be read has none.
 """
 
 from __future__ import annotations
@@ -126,7 +127,29 @@ def _order(package: str) -> int:
 
 
 def _files(root: Path) -> Iterator[tuple[Path, str]]:
-    """The files to look through, and what kind each is: those of the project, then of its requirements."""
+    """The files to look through, each once, and what kind each is; behind a file those that it names."""
+    seen: set[str] = set()
+    waiting = list(_named_so(root))
+    while waiting:
+        path, kind = waiting.pop(0)
+        real = os.path.realpath(path)
+        if real not in seen:
+            seen.add(real)
+            yield path, kind
+            if kind == "listed":
+                waiting[:0] = [(further, kind) for further in _included(path)]
+
+
+def _included(path: Path) -> Iterator[Path]:
+    """The files that a list of requirements takes in (`-r base.txt`), as far as they are there."""
+    for _, line in _lines(path):
+        found = _INCLUDES.match(line)
+        if found and (further := path.parent / found["file"]).is_file():
+            yield further
+
+
+def _named_so(root: Path) -> Iterator[tuple[Path, str]]:
+    """The files that are told by their names: those of the project, then of its folders of requirements."""
     own = _entries(root)
     for path in own:
         kind = next((kind for kind, patterns in KINDS.items() if _fits(path, patterns)), None)
@@ -182,6 +205,8 @@ UNQUOTED = re.compile(rf"^\s*(?:-\s+)?['\"]?(?:[\w./-]+::)?{_NAME}{_SAYS}")
 
 QUOTED = re.compile(rf"['\"]{_NAME}{_SAYS}['\";]")
 """`"torch>=2.1"`, in code or in TOML."""
+
+_INCLUDES = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)(?:\s*=?\s*)['\"]?(?P<file>[^\s'\"#]+)")
 
 _KEY = re.compile(r"^\s*(?P<key>[\w.-]+|\"[^\"]+\"|'[^']+')\s*=(?!=)")
 _VALUE = re.compile(rf"^\s*['\"]?{_NAME}['\"]?\s*=\s*(?P<says>[^#]*)")

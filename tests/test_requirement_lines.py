@@ -55,6 +55,16 @@ FILES = {
 }  # fmt: skip
 
 
+def test_what_a_file_takes_in_is_looked_through_once(project: Path) -> None:
+    write(
+        project, "requirements.txt", "-r pins/base.txt\n--constraint=pins/missing.txt\n-r requirements.txt\n"
+    )
+    write(project, "pins/base.txt", "numpy\n-c ../pins/limits.txt  # upper ones\n")
+    write(project, "pins/limits.txt", "-r base.txt\ntensorflow==2.21.0\n")
+    (place,) = find(project, TENSORFLOW)
+    assert (place.file, place.line) == ("ml/pins/limits.txt", 2)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_line_is_found(project: Path, name: str) -> None:
     text, packages, line = FILES[name]
