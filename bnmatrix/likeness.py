@@ -10,13 +10,23 @@ from bnmatrix import __version__
 from bnmatrix.axes import Cell, as_like, as_own, examined_as, parse_id
 from bnmatrix.comparison import Likened
 from bnmatrix.confirmation import Sides, confirmed
-from bnmatrix.errors import BnmatrixError
+from bnmatrix.errors import BnmatrixError, UsageError
 from bnmatrix.expectations import answered
 from bnmatrix.matrix import Matrix, TargetMatrix
 from bnmatrix.measurement import Measure, Plan
 from bnmatrix.own_layers import is_own
 from bnmatrix.remeasuring import Tell, replaced
 from bnmatrix.selection import Task
+
+
+def check_alike(cells: Sequence[Cell], like: str) -> None:
+    """Raise UsageError unless the `cells` are all of layers of the user's own that are examined as `like`."""
+    for cell in cells:
+        if cell.axes["like"] != like:
+            raise UsageError(
+                f"the cell {cell.id!r} is not of a layer of your own that is like {like}",
+                f"write it package.module:Class like={like} ...",
+            )
 
 
 def beside(plans: Sequence[Plan]) -> list[Plan]:

@@ -2,8 +2,8 @@
 
 Looked for in the files in which requirements are written and in lock files, of one folder and of its folders
 of requirements, and in what those take in. A line that names the release that is there now comes first: it is
-the one that was bumped. These files are read as lines and not parsed, for a parser tells no lines; what cannot
-be read has none.
+the one that was bumped. These files are read as lines and not parsed, for a parser tells no lines; what
+cannot be read has none.
 """
 
 from __future__ import annotations

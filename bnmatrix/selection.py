@@ -65,7 +65,7 @@ def select(
         hint = "leave --cell, --scenario and --coverage out beside it"
         raise UsageError("--full chooses the cells itself", hint)
     if cell and (layer or scenario or axis or coverage):
-        hint = "leave --layer, --scenario, --axis and --coverage out beside it"
+        hint = "leave --layer, --like, --scenario, --axis and --coverage out beside it"
         raise UsageError("--cell names whole cells", hint)
     overrides = _overrides(axis or ())
     chosen = [*(layer or ()), *overrides.pop("layer", ())]

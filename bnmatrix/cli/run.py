@@ -45,14 +45,16 @@ def run(
     from bnmatrix.cli.progress import note
     from bnmatrix.comparison import Likened
     from bnmatrix.expectations import answered
-    from bnmatrix.likeness import beside, likened
+    from bnmatrix.likeness import beside, check_alike, likened
     from bnmatrix.selection import select, targets, tasks
 
     check_format(format)
     check_ahead(dry_run, format)
     path = check_writable(output)
-    axis = options.with_like(axis, like)
+    axis = options.with_like(axis, None if cell else like)
     selection = select(layer, scenario, axis, cell, device, coverage, full)
+    if like and cell:
+        check_alike(selection.cells, like)
     how = means(seed, jobs, timeout, device, python, offline, yes, no_cache, refresh, quiet, verbose)
     found, notes = targets(framework, selection, how.options.wishes)
     work = tasks(found, selection, named=bool(framework))

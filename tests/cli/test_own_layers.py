@@ -134,6 +134,14 @@ def test_what_cannot_be_examined_says_why(bnmatrix: Run, project: Path, layer: s
     assert "Traceback" not in done.stderr
 
 
+def test_like_with_a_cell(bnmatrix: Run, project: Path) -> None:
+    cell = "norms:Same rank=4 training=true"
+    done = bnmatrix("run", "--framework", "torch", "--cell", cell, "--like", "batch_norm")
+    assert (done.returncode, "0 changed · 1 the same" in done.stdout) == (0, True), done.stderr
+    refused = bnmatrix("run", "--framework", "torch", "--cell", cell, "--like", "dropout")
+    assert (refused.returncode, "write it package.module:Class like=dropout" in refused.stderr) == (2, True)
+
+
 def test_a_constructor_that_raises_is_shown_with_its_line(bnmatrix: Run, project: Path) -> None:
     (project / "broken.py").write_text(
         "class Broken:\n    def __init__(self):\n        raise ValueError('no')\n"
