@@ -80,7 +80,7 @@ def run(frameworks: Words = (), **arguments: Unpack[Arguments]) -> Matrix:
     Raises UsageError, NothingSelectedError where no cell is selected, and what befalls environments.
     """
     from bnmatrix.expectations import answered
-    from bnmatrix.likeness import beside, likened
+    from bnmatrix.likeness import beside, check_own_layers, likened
 
     _check_names(arguments, Arguments)
     how = _Measuring(arguments)
@@ -88,9 +88,11 @@ def run(frameworks: Words = (), **arguments: Unpack[Arguments]) -> Matrix:
     found, _ = targets(_list(frameworks), selection, how.options.wishes)
     work = tasks(found, selection, named=bool(frameworks))
     plans = [task.plan for task in work]
+    everything = how([*plans, *(beside(plans) if "like" in arguments else ())])
+    check_own_layers(everything, made=True)
     if "like" not in arguments:
-        return answered(work, how(plans))
-    return likened(how([*plans, *beside(plans)]), work, how, how.tell)
+        return answered(work, everything)
+    return likened(everything, work, how, how.tell)
 
 
 Comparable = str | Path | Matrix | Baseline
@@ -123,6 +125,8 @@ def check(
         raise UsageError("the seed of a check is that of the baseline", "leave `seed` out")
     configured, folder = configuration()
     path = None
+    if not isinstance(baseline, (str, Path, Baseline, type(None))):
+        raise UsageError(f"{baseline!r} is no baseline", "give its path, or what bnmatrix.load made of it")
     if not isinstance(baseline, Baseline):
         path = folder / configured.baseline if baseline is None else Path(baseline)
         baseline = load_baseline(path)
@@ -139,6 +143,8 @@ def load(path: str | Path) -> Matrix | Baseline:
     """What `run --format json --output FILE` or `lock` wrote. Raises UsageError, saying what is wrong."""
     from bnmatrix.baseline import is_one
 
+    if not isinstance(path, (str, Path)):
+        raise UsageError(f"{path!r} is no path", "name the file that `run` or `lock` wrote")
     path = Path(path)
     return load_baseline(path) if is_one(path) else load_matrix(path)
 
@@ -184,10 +190,19 @@ def _check_names(given: Mapping[str, object], known: type) -> None:
 def _list(words: object) -> list[str]:
     """Words as text: numbers and truth values as the command line has them."""
     several = words if isinstance(words, (list, tuple, set, frozenset)) else [words]
-    return [str(word).lower() if isinstance(word, bool) else str(word) for word in several]
+    return [
+        f"{word.__module__}:{word.__qualname__}"  # a layer of one's own
+        if isinstance(word, type)
+        else str(word).lower()
+        if isinstance(word, bool)
+        else str(word)
+        for word in several
+    ]
 
 
 def _selection(arguments: Arguments) -> Selection:
+    if not isinstance(arguments.get("axes", {}), Mapping):
+        raise UsageError("axes must be {axis: values}", 'axes={"rank": 2}')
     axes = {name: _list(values) for name, values in arguments.get("axes", {}).items()}
     like = [f"like={arguments['like']}"] if "like" in arguments else []
     return select(

@@ -317,8 +317,12 @@ def check_value(axis: str, value: str, where: str = "") -> None:
     if axis == "layer" and is_own(value):
         written(value, where)
     elif value not in AXES[axis].values:
-        kind = "layer" if axis == "layer" else f"value of axis {axis}"
-        raise unknown(kind, value, list(AXES[axis].values), where)
+        known = [each for each in AXES[axis].values if axis != "like" or each != "none"]
+        if axis == "layer" and "." in value:
+            raise UsageError(
+                f"{where}unknown layer {value!r}", "one of your own is written package.module:Class"
+            )
+        raise unknown("layer" if axis in ("layer", "like") else f"value of axis {axis}", value, known, where)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
     Every cell compared that meets `when` has the change. Conditions of one change may overlap; each of its
     cells is in `ids` of one, and `cells` counts those that are in others' as well. `but`: where `when` allows
-    most of an axis's values, those that it leaves out.
+    most of an axis's values, those that it leaves out. `because`: of an outcome that is not ok any more the
+    reason, that of the first cell.
     """
 
     fact: str
@@ -84,6 +85,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     cells: int
     severity: str
     but: dict[str, list[str]] = {}
+    because: str | None = None
 
 
 class NotComparable(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,6 +339,7 @@ def conditions(
                 Condition(
                     fact=fact, old=old, new=new, when=when, ids=ids, cells=table.count(when, cause),
                     severity=severity(fact), but=table.left_out(when),
+                    because=cells[ids[0]].reason if fact == "outcome" and new != "ok" else None,
                 )
                 for fact, old, new in causes[cause]
             ]  # fmt: skip

@@ -11,7 +11,7 @@ from operator import itemgetter
 
 from bnmatrix.axes import AXES
 from bnmatrix.conditions import Table
-from bnmatrix.facts import SLOT_VALUES
+from bnmatrix.facts import FACTS, SLOT_VALUES
 from bnmatrix.matrix import CellResult, Default, Law, Value
 
 ROWS = (("true", "true"), ("true", "false"), ("false", "true"), ("false", "false"))
@@ -71,10 +71,18 @@ def laws(cells: Sequence[CellResult]) -> list[Law]:
     for layer, own in by_layer(cells).items():
         places = by_place(own)
         table = Table({place: axes_of(place) for place in places})
-        for fact in TOLD:
+        for fact in (*TOLD, *_own_names(own)):
             for value in values_told(cell.facts[fact] for cell in own if fact in cell.facts):
                 found += _of_value(layer, places, table, fact, value)
     return found
+
+
+def _own_names(cells: Sequence[CellResult]) -> list[str]:
+    """The states of a layer of the user's own that have names of their own."""
+    named = dict.fromkeys(
+        fact for cell in cells if cell.axes["like"] != "none" for fact in cell.facts if fact not in FACTS
+    )
+    return list(named)
 
 
 def by_layer(cells: Iterable[CellResult]) -> dict[str, list[CellResult]]:
@@ -178,7 +186,7 @@ def _acts_as(not_given: Sequence[CellResult], cells: Sequence[CellResult]) -> st
 def _same_mode(cell: CellResult, other: CellResult) -> bool:
     return all(
         cell.facts[fact] == other.facts[fact]
-        for fact in MODE_FACTS
+        for fact in (*MODE_FACTS, *_own_names([cell]))
         if fact in cell.facts
         and fact in other.facts
         and not {cell.facts[fact], other.facts[fact]} & set(UNDECIDED)

@@ -12,11 +12,33 @@ from bnmatrix.comparison import Likened
 from bnmatrix.confirmation import Sides, confirmed
 from bnmatrix.errors import BnmatrixError, UsageError
 from bnmatrix.expectations import answered
-from bnmatrix.matrix import Matrix, TargetMatrix
+from bnmatrix.matrix import CellResult, Matrix, TargetMatrix
 from bnmatrix.measurement import Measure, Plan
-from bnmatrix.own_layers import is_own
+from bnmatrix.own_layers import hint, is_own
 from bnmatrix.remeasuring import Tell, replaced
 from bnmatrix.selection import Task
+
+
+def check_own_layers(matrix: Matrix, made: bool = False) -> None:
+    """Raise UsageError for a layer of the user's own of which nothing could be measured, and say why.
+
+    made: also for one that raised in every cell
+    """
+    results: dict[str, list[CellResult]] = {}
+    for target in matrix.targets:
+        for cell in target.cells:
+            if is_own(cell.axes["layer"]):
+                results.setdefault(cell.axes["layer"], []).append(cell)
+    for layer, cells in results.items():
+        ((outcome, reason), *others) = {(cell.outcome, cell.reason or "") for cell in cells}
+        if others or outcome not in (("unavailable", "raised") if made else ("unavailable",)):
+            continue
+        if outcome == "raised":
+            raise UsageError(
+                f"{layer} raised in every cell: {reason}", "bnmatrix diff tells where it does not"
+            )
+        told = reason if reason.startswith(layer.partition(":")[0]) else f"{layer}: {reason}"
+        raise UsageError(told, hint(reason, layer))
 
 
 def check_alike(cells: Sequence[Cell], like: str) -> None:

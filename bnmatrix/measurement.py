@@ -192,7 +192,6 @@ def measure(
         for part in parts:
             if part.failure and all(each.failure for each in parts):
                 raise part.failure
-    _check_own_layers(parts)
     targets = [part.matrix(options.with_laws) for part in parts]
     return Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=targets)
 
@@ -268,20 +267,6 @@ class _Part:
             laws=laws(cells) if with_laws else [],
             defaults=defaults(cells) if with_laws else [],
         )
-
-
-def _check_own_layers(parts: Sequence[_Part]) -> None:
-    """Raise UsageError for a layer of the user's own that no target could make anything of, and why."""
-    for layer in dict.fromkeys(layer for part in parts for layer in part.plan.own_layers()):
-        results = [
-            result for part in parts for cell, result in part.results.items() if cell.axes["layer"] == layer
-        ]
-        reasons = {result.reason for result in results}
-        if len(reasons) == 1 and all(result.outcome == "unavailable" for result in results):
-            path = parts[0].project.path if parts[0].project else ()
-            reason = reasons.pop() or ""
-            told = reason if reason.startswith(layer.partition(":")[0]) else f"{layer}: {reason}"
-            raise UsageError(told, f"it is looked for in {', '.join(path)}")
 
 
 def _place(parts: Sequence[_Part], options: Options, progress: Progress) -> None:

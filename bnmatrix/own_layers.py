@@ -22,7 +22,7 @@ EXAMPLE = "write it package.module:Class, or package.module:Class(momentum=0.9)"
 MOST_FILES = 20_000
 """Files of code whose state is looked at; results of a larger project are not kept."""
 
-_FORM = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(.*\))?", re.DOTALL)
+_FORM = re.compile(r"([^\W\d][\w.]*):([^\W\d][\w.]*)(\(.*\))?", re.DOTALL)
 
 _CODE = (".py", ".so", ".pyd", ".dylib")
 
@@ -73,9 +73,7 @@ def _parts(text: str, where: str) -> tuple[str, str, list[str], dict[str, str]]:
         if len(keywords) < len(call.keywords):
             raise ValueError
     except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError) as error:
-        raise UsageError(
-            f"{where}the arguments of {text!r} are no literals", f"{EXAMPLE}; without white space in text"
-        ) from error
+        raise UsageError(f"{where}the arguments of {text!r} are no literals", EXAMPLE) from error
     return module, name, arguments, keywords
 
 
@@ -83,8 +81,30 @@ def _literal(value: object) -> str:
     """A literal without a space: what names a cell is one word."""
     text = repr(value)
     if re.search(r"\s", text.replace(", ", "").replace(": ", "")):
-        raise ValueError
+        raise UsageError(
+            f"the argument {text} has white space in it", "make a class that has it as its default"
+        )
     return text.replace(", ", ",").replace(": ", ":")
+
+
+def hint(reason: str, layer: str) -> str:
+    """What to do about a layer of which nothing could be measured."""
+    missing = re.search(r"No module named '(\w+)", reason)
+    if missing and missing[1] != layer.partition(":")[0].partition(".")[0]:
+        return f'if it is a package, it goes with the target: --framework "TARGET,{missing[1]}"'
+    for words, advice in _ADVICE.items():
+        if words in reason:
+            return advice
+    return f"it is looked for in {', '.join(project().path)}, and then among what is installed"
+
+
+_ADVICE = {
+    "it puts out": "say which layer it is like: --like dense, lstm, ...",
+    "takes input of rank": "choose such inputs: --axis rank=3",
+    "is no layer of": "name a target of its framework: --framework",
+    "wants the arguments": "write them as literals",
+    "with the options that it has": "a scenario with numbers of its own is about the framework's layers",
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +150,7 @@ def _digest(folders: list[str]) -> str | None:
 
 def _files(folder: str) -> Iterator[tuple[str, int, int]]:
     """(path, size, time in ns) of the code below a folder; environments and what is hidden left out."""
-    left = [folder]
+    left, seen = [folder], {os.path.realpath(folder)}
     while left:
         # What cannot be read cannot be imported either.
         with suppress(OSError), os.scandir(left.pop()) as entries:
@@ -141,7 +161,10 @@ def _files(folder: str) -> Iterator[tuple[str, int, int]]:
                 elif (
                     not entry.name.startswith(".")
                     and entry.name not in _NOT_CODE
-                    and entry.is_dir(follow_symlinks=False)
+                    and entry.is_dir()
                     and not os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
                 ):
-                    left.append(entry.path)
+                    real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                    if real not in seen:  # a loop ends where it began
+                        seen.add(real)
+                        left.append(entry.path)

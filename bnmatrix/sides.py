@@ -14,6 +14,7 @@ from bnmatrix.comparison import Diff, compare
 from bnmatrix.confirmation import confirmed
 from bnmatrix.errors import NothingSelectedError, UsageError
 from bnmatrix.laws import defaults, laws
+from bnmatrix.likeness import check_own_layers
 from bnmatrix.matrix import SCHEMA_VERSION, Matrix, TargetMatrix, load
 from bnmatrix.measurement import Measure, Plan
 from bnmatrix.remeasuring import Remeasuring, Side, Tell
@@ -34,7 +35,10 @@ def compared(
     is measured again.
     """
     sides, plans = _planned(old, new, selection)
-    fresh = iter(measure(plans, None).targets if plans else ())
+    matrix = measure(plans, None) if plans else None
+    if matrix is not None:
+        check_own_layers(matrix)
+    fresh = iter(matrix.targets if matrix is not None else ())
     first, second = [next(fresh) if isinstance(side, Target) else _cut(side, selection) for side in sides]
     found = (first, second)
     if plans:

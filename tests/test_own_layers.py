@@ -48,13 +48,19 @@ def test_arguments_arrive_as_they_were_written(given_: list[object], named: dict
 
 @pytest.mark.parametrize(
     "text",
-    ["a:", ":B", "a:B:C", "a:B(", "a:B(1", "a:B(x)", "a:B('two words')", "a:B(**{})", "a:B()()", "1a:B"],
+    ["a:", ":B", "a:B:C", "a:B(", "a:B(1", "a:B(x)", "a:B(**{})", "a:B()()", "1a:B"],
 )
 def test_what_names_no_layer_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         written(text)
     assert repr(text) in caught.value.message
     assert "package.module:Class" in str(caught.value.hint)
+
+
+def test_what_names_a_cell_is_one_word() -> None:
+    with pytest.raises(UsageError, match="the argument 'two words' has white space in it"):
+        written("a:B('two words')")
+    assert written("a:Ünïcode( note = 'é☃' )") == "a:Ünïcode(note='é☃')"
 
 
 def test_a_cell_of_ones_own_is_examined_as_another() -> None:
@@ -85,7 +91,7 @@ def test_a_layer_of_ones_own_has_the_cells_of_what_it_is_like(family: object, ho
 def test_like_goes_with_a_layer_of_ones_own_only() -> None:
     with pytest.raises(UsageError, match="--like says which layer one of your own"):
         select(["dropout"], None, ["like=dropout"], None, None)
-    with pytest.raises(UsageError, match="unknown value of axis like 'batchnorm'"):
+    with pytest.raises(UsageError, match="unknown layer 'batchnorm'"):
         select(["a:B"], None, ["like=batchnorm"], None, None)
 
 
@@ -122,6 +128,14 @@ def test_results_rest_on_all_code_of_the_project(root: Path, monkeypatch: pytest
         (root / "environment" / "pyvenv.cfg").touch()
         (root / name).write_text("z = 3\n")
         assert project().digest == digests[-1], name
+    outside = root.parent / f"{root.name}-outside"
+    outside.mkdir()
+    (outside / "linked.py").write_text("")
+    (root / "link").symlink_to(outside)
+    (outside / "loop").symlink_to(outside)
+    digests.append(project().digest)
+    (outside / "linked.py").write_text("m = 1\n")
+    assert len({*digests, project().digest}) == len(digests) + 1
     monkeypatch.setattr(own_layers, "MOST_FILES", 3)
     assert project().digest is None
 

@@ -69,6 +69,7 @@ def lock(
     from bnmatrix.cli.output import check_writable, write_text
     from bnmatrix.cli.progress import note
     from bnmatrix.cli.project import ALL, configured, existing, project, selected, selection
+    from bnmatrix.likeness import check_own_layers
     from bnmatrix.selection import no_given, targets, tasks
 
     axis = options.with_like(axis, like)
@@ -92,6 +93,7 @@ def lock(
     if dry_run:
         return ahead(work, how, "table", None)
     matrix = measured(work, how)
+    check_own_layers(matrix, made=True)
     code = code_of(matrix, how)
     for target in matrix.targets:
         lost = sum(each.outcome in ("skipped", "timed_out") for each in target.cells)
@@ -117,7 +119,7 @@ def lock(
 
 def _told(baseline: Baseline) -> str:
     return "; ".join(
-        f"{len(target.cells)} cells of {target.target}"
+        f"{len(target.cells)} cell{'s' if len(target.cells) > 1 else ''} of {target.target}"
         f" ({', '.join(f'{name} {version}' for name, version in target.versions.items())})"
         for target in baseline.targets
     )

@@ -102,6 +102,8 @@ Like = Annotated[
 
 def with_like(axis: list[str] | None, like: str | None) -> list[str] | None:
     """--axis, with what --like says."""
+    if like == "":
+        raise typer.BadParameter("--like is empty: name a layer, --like batch_norm")
     return axis if like is None else [*(axis or ()), f"like={like}"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnmatrix.cli import options
-from bnmatrix.errors import Exit
+from bnmatrix.errors import Exit, NothingSelectedError
 
 
 def run(
@@ -37,7 +37,7 @@ def run(
 
     Exit code 0: done. 1: an expectation of a scenario failed, or a layer differs from the one that --like
     names. 3: an environment, framework or cell could not
-    be run. 4: the store of known results cannot be used.
+    be run. 4: the store of known results cannot be used. 5: no cell, or none that --like could compare.
     """
     from bnmatrix.cli.dry_run import ahead, check_ahead
     from bnmatrix.cli.measuring import code_of, means, measured, measurer, say_unasked, teller
@@ -45,7 +45,7 @@ def run(
     from bnmatrix.cli.progress import note
     from bnmatrix.comparison import Likened
     from bnmatrix.expectations import answered
-    from bnmatrix.likeness import beside, check_alike, likened
+    from bnmatrix.likeness import beside, check_alike, check_own_layers, likened
     from bnmatrix.selection import select, targets, tasks
 
     check_format(format)
@@ -65,10 +65,15 @@ def run(
     if dry_run:
         return ahead([*plans, *others], how, format, path)
     everything = measured([*plans, *others], how)
+    check_own_layers(everything, made=True)
     matrix = likened(everything, work, measurer(how), teller(how)) if like else answered(work, everything)
     say_unasked(work, matrix, quiet)
     write(matrix, format, path, expand)
     code = code_of(everything, how)
     failed = any(result.answer == "contradicted" for result in matrix.expectations)
-    differs = isinstance(matrix, Likened) and any(diff.changes for diff in matrix.likeness)
-    return Exit.CHANGED if failed or differs else code
+    diffs = matrix.likeness if isinstance(matrix, Likened) else []
+    if failed or any(diff.changes for diff in diffs):
+        return Exit.CHANGED
+    if code == Exit.DONE and diffs and not any(diff.summary.same + diff.summary.unstable for diff in diffs):
+        raise NothingSelectedError("no cell could be compared", "see above why")
+    return code

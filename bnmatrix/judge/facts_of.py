@@ -171,7 +171,14 @@ def _of_step(
     """
     start = states["start"]
     if layer.family in ("batch_norm", "sample_norm") and step.x.shape == step.y.shape:
-        return normalisation.facts(layer.name, step, start, dtype)
+        told, explained = normalisation.facts(layer.name, step, start, dtype)
+        if start and not set(start) & set(layer.slots):
+            # A layer of the user's with names of its own: which is the mean is not known.
+            guessed = ("neither", "other")
+            told = {
+                fact: Reading("undecided") if each.value in guessed else each for fact, each in told.items()
+            }
+        return told, explained
     explained = False
     found = {"normalised_by": Reading("not_applicable")}
     if layer.family == "dropout":

@@ -151,6 +151,8 @@ def parameter(slot: str, shape: Shape, seed: int) -> np.ndarray:
     if base is not None:
         return representable(cycle(base, size) * jitter)
     values = random.uniform(0.25, 1.0, shape) * random.choice([-1.0, 1.0], shape)
+    if any(word in slot for word in ("var", "std", "sigma")):
+        values = np.abs(values)  # a root may be taken of it
     if slot == "power_iteration_vector" or slot.endswith(("_v", ".v")):  # of spectral norm: unit vectors
         values = values / np.sqrt((values**2).sum())
     return representable(values)

@@ -19,6 +19,9 @@ USUAL = {
 """What a constructor is given for a parameter of this name that it cannot do without, as the framework's own
 layers are. Any other one is taken for the number of channels."""
 
+MOST_NAMES = 9
+"""Of classes that a module has."""
+
 _found: Dict[str, Any] = {}  # {text: its factory, or why there is none}
 
 
@@ -55,6 +58,8 @@ class Own(object):
             for each in signature.parameters.values()
             if each.kind in kinds and each.default is each.empty and each.name not in told
         ]
+        if any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
+            open_ += [name for name in self._handed_on() if name not in {*told, *self.keywords, *open_}]
         channels = [name for name in open_ if name not in USUAL]
         if len(channels) > 1:
             raise Unavailable(
@@ -62,6 +67,20 @@ class Own(object):
                 % (self.name, ", ".join(open_), self.name, ",".join("%s=..." % name for name in open_))
             )
         return {name: USUAL.get(name, shape[-1]) for name in open_}
+
+    def _handed_on(self) -> List[str]:
+        """What a base cannot do without, which a class that takes **kwargs hands them to."""
+        bases = self.factory.__mro__[1:-1] if isinstance(self.factory, type) else ()
+        for base in bases:
+            if "__init__" not in vars(base):
+                continue
+            parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+            kinds = [each.kind for each in parameters]
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                kept = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+                needed = [each for each in parameters if each.kind in kept and each.default is each.empty]
+                return [] if self.arguments else [each.name for each in needed]
+        return []
 
     def takes(self, keyword: str) -> bool:
         """Whether the factory can be given `keyword`, itself or through **kwargs that it hands to a base."""
@@ -104,16 +123,16 @@ def _import(said: Dict[str, Any], name: str) -> Any:
         if folder not in sys.path:
             sys.path.insert(0, folder)
     try:
-        found = importlib.import_module(said["module"])
+        found = module = importlib.import_module(said["module"])
     except (Exception, SystemExit) as error:
         return Unavailable("%s cannot be imported: %s" % (said["module"], told(error, said["path"])))
     for part in said["name"].split("."):
         if not hasattr(found, part):
             there = sorted(each for each, value in vars(found).items() if isinstance(value, type))
-            return Unavailable(
-                "%s has no %s%s"
-                % (said["module"], said["name"], ", only " + ", ".join(there[:9]) if there else "")
-            )
+            more = ", ..." if len(there) > MOST_NAMES else ""
+            names = ": it has " + ", ".join(there[:MOST_NAMES]) + more if there else ""
+            place = getattr(module, "__file__", None) or "the interpreter"
+            return Unavailable("%s (%s) has no %s%s" % (said["module"], place, said["name"], names))
         found = getattr(found, part)
     return found if callable(found) else Unavailable("%s is a %s, no class" % (name, type(found).__name__))
 

@@ -257,7 +257,10 @@ def _changes(conditions: Sequence[Condition], few: int = 0) -> list[list[str]]:
         for facts, old, new in wording.by_change(alike):
             ids = wording.ids(one for one in alike if (one.old, one.new) == (old, new))
             cells = ", ".join(map("`{}`".format, ids)) if len(ids) <= few else _plain(where)
-            rows.append([cells, facts, _entry(old), _entry(new), str(len(ids))])
+            because = next(
+                (f": {_plain(one.because)}" for one in alike if one.because and one.fact in facts), ""
+            )
+            rows.append([cells, facts, _entry(old), _entry(new) + because, str(len(ids))])
     return rows
 
 

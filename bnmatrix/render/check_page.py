@@ -82,6 +82,10 @@ def header(check: Check, sheet: Sheet) -> list[Text]:
 def _answer(check: Check, sheet: Sheet) -> Text:
     stale = sum(answer.status in STATUS for answer in check.expectations)
     failing = sum(condition.fails for condition in check.conditions)
+    counts = check.summary
+    if not check.fails and not counts.same + counts.accepted + counts.changed:
+        said = "nothing could be compared" if not counts.unstable else "nothing in it is stable"
+        return Text(f"{sheet.signs.undecided} {said}", STYLES["doubtful"])
     if not check.fails:
         said = "nothing that fails changed" if check.conditions else "nothing changed that was not accepted"
         return Text(f"{sheet.signs.good} {said}", STYLES["moves"])

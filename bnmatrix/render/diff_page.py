@@ -166,6 +166,9 @@ def change(
     title.append(place, STYLES["head"]).append(f"  {wording.cells(len(ids), more)}", "not bold dim")
     lines = indented(title, sheet.width, indent, INDENT)
     lines += change_of(conditions, sheet, indent + INDENT)
+    for one in conditions:
+        if one.because:
+            lines += indented(Text(one.because, STYLES["dim"]), sheet.width, indent + 2 * INDENT, INDENT)
     if with_ids:
         for identity in ids:
             lines += indented(Text(f"in {identity}", STYLES["dim"]), sheet.width, indent + 2 * INDENT, INDENT)
@@ -208,6 +211,7 @@ def laws(diff: Diff, sheet: Sheet, expand: bool) -> list[Text]:
         ]
         found = wording.side_by_side(sides)
         differing = [entry for entry in found if not wording.agree(entry[1])]
+        same: list[tuple[str, list[tuple[str, wording.Told]]]] = []
         if found:
             lines += [*([Text()] if lines else []), *heading("laws", layer, sheet)]
             same = [

@@ -141,7 +141,7 @@ def _said(explained: ExplainedCell, sheet: Sheet) -> list[Text]:
 
 def _documentation(explained: ExplainedCell, expand: bool) -> list[Text]:
     shown = explained.documentation if expand else explained.documentation[:MOST_SENTENCES]
-    return [Text(f"“{sentence}”") for sentence in shown]
+    return [Text(f'"{sentence}"') for sentence in shown]
 
 
 MOST_SENTENCES = 4

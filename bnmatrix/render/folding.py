@@ -188,7 +188,8 @@ def shown(cells: Sequence[CellResult]) -> list[str]:
             for fact, value in cell.facts.items():
                 values.setdefault(fact, []).append(value)
     found = []
-    for fact in FACTS:
+    own = any(cell.axes["like"] != "none" for cell in cells)  # whose states have names that nobody foresaw
+    for fact in (*FACTS, *(sorted(values.keys() - FACTS.keys()) if own else ())):
         seen = set(values.get(fact, ())) - {"absent", "not_applicable"}
         if (
             (fact not in (*MODES, *FOLLOWERS) and is_state(seen))

@@ -118,19 +118,33 @@ def test_a_result_is_known_until_the_code_changes(bnmatrix: Run, project: Path) 
 
 
 @pytest.mark.parametrize(
-    ("layer", "told"),
+    ("layer", "told", "hint"),
     [
-        ("norms:Norm", "norms has no Norm, only Biased, Leaky, Same, Wide"),
-        ("nothing:Norm", "nothing cannot be imported: ModuleNotFoundError: No module named 'nothing'"),
-        ("norms:number", "norms:number makes a int, which is no layer of torch"),
-        ("norms:Wide", "norms:Wide: it puts out (3, 1, 2, 8), where batch_norm puts out (3, 1, 2, 4)"),
+        ("norms:Norm", "norms.py) has no Norm: it has Biased, Leaky, Same, Wide", "it is looked for in /"),
+        (
+            "nothing:Norm",
+            "nothing cannot be imported: ModuleNotFoundError: No module named 'nothing'",
+            "it is looked for in /",
+        ),
+        (
+            "norms:number",
+            "norms:number makes a int, which is no layer of torch",
+            "name a target of its framework",
+        ),
+        (
+            "norms:Wide",
+            "norms:Wide: it puts out (3, 1, 2, 8), where batch_norm puts out (3, 1, 2, 4)",
+            "--like dense",
+        ),
     ],
 )
-def test_what_cannot_be_examined_says_why(bnmatrix: Run, project: Path, layer: str, told: str) -> None:
+def test_what_cannot_be_examined_says_why(
+    bnmatrix: Run, project: Path, layer: str, told: str, hint: str
+) -> None:
     done = bnmatrix("run", *SMALL, "--layer", layer, "--axis", "training=true")
     assert done.returncode == 2
     assert told in done.stderr
-    assert f"it is looked for in {project}" in done.stderr
+    assert hint in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -146,9 +160,68 @@ def test_a_constructor_that_raises_is_shown_with_its_line(bnmatrix: Run, project
     (project / "broken.py").write_text(
         "class Broken:\n    def __init__(self):\n        raise ValueError('no')\n"
     )
-    found = run(bnmatrix, "--layer", "broken:Broken", "--axis", "training=true")
-    cell = found["targets"][0]["cells"][0]
-    assert (cell["outcome"], cell["reason"]) == ("raised", "ValueError: no (broken.py, line 3)")
+    done = bnmatrix("run", *SMALL, "--layer", "broken:Broken", "--axis", "training=true")
+    assert done.returncode == 2
+    assert "broken:Broken raised in every cell: ValueError: no (broken.py, line 3)" in done.stderr
+
+
+def test_a_package_that_is_missing_goes_with_the_target(bnmatrix: Run, project: Path) -> None:
+    (project / "needy.py").write_text("import no_such_package\n")
+    done = bnmatrix("run", *SMALL, "--layer", "needy:Norm")
+    assert (done.returncode, '--framework "TARGET,no_such_package"' in done.stderr) == (2, True), done.stderr
+    assert "(needy.py, line 1)" in done.stderr
+
+
+def test_parts_of_a_layer_go_by_their_names(bnmatrix: Run, project: Path) -> None:
+    (project / "parts.py").write_text(PARTS)
+    found = run(bnmatrix, "--layer", "parts:Whole", "--like", "batch_norm")
+    assert found["likeness"][0]["summary"]["same"] == 6
+    other = run(bnmatrix, "--layer", "parts:Renamed")["targets"][0]
+    shown = {cell["id"]: cell["facts"] for cell in other["cells"]}
+    assert {facts["normalised_by"] for facts in shown.values()} == {"undecided"}
+    assert shown["parts:Renamed rank=4 training=true"]["mean"] == "updated"
+    assert shown["parts:Renamed rank=4 training=false"]["mean"] == "unchanged"
+    assert ("mean", "training") in {(law["fact"], law["rule"]) for law in other["laws"]}
+
+
+def test_what_cannot_be_compared_is_no_success(bnmatrix: Run, project: Path) -> None:
+    small = (
+        "--framework",
+        "torch",
+        "--axis",
+        "execution=call",
+        "--axis",
+        "rank=2",
+        "--axis",
+        "training=true",
+    )
+    done = bnmatrix("run", *small, "--layer", "torch.nn:BatchNorm1d", "--like", "unit_norm")
+    assert (done.returncode, "no cell could be compared" in done.stderr) == (5, True)
+
+
+PARTS = """
+import torch
+
+
+class Whole(torch.nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        self.inner = torch.nn.BatchNorm2d(4, **options)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+class Renamed(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(4))
+        self.register_buffer("mean", torch.zeros(4))
+        self.register_buffer("var", torch.ones(4))
+
+    def forward(self, x):
+        return torch.nn.functional.batch_norm(x, self.mean, self.var, self.scale, None, self.training)
+"""
 
 
 def test_a_project_locks_and_checks_its_own_layers(bnmatrix: Run, project: Path) -> None:

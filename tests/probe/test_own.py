@@ -62,7 +62,7 @@ def said(name: str, folder: Path) -> dict[str, Any]:
         ("import nothing", r"ModuleNotFoundError: No module named 'nothing' \(\w+.py, line 1\)"),
         ("def f(:", r"SyntaxError: invalid syntax \(\w+.py, line 1\)"),
         ("x = 1\n\nraise SystemExit(3)", r"SystemExit: 3 \(\w+.py, line 3\)"),
-        ("class Other: pass", "has no Layer, only Other"),
+        ("class Other: pass", r"\.py\) has no Layer: it has Other"),
         ("Layer = 3", "is a int, no class"),
     ],
 )  # fmt: skip

@@ -264,8 +264,9 @@ class KerasBench(Bench):
             if self.mask is not None and not self._takes_mask():
                 raise Unavailable("a call of %s takes no mask" % type(self.layer).__name__)
             self.outer = self.layer
-            if self.name == "multi_head_attention":
-                # Its build takes other arguments in other versions; a symbolic call knows them.
+            if self.name == "multi_head_attention" or self.adapter.own is not None:
+                # Its build takes other arguments in other versions, and that of a user's layer may leave
+                # what it holds for the first call; a symbolic call knows.
                 self._attached(self.path.entry())
             else:
                 self.build(self.shape)

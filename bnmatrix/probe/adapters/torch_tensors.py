@@ -29,7 +29,10 @@ class State(NamedTuple):
 
 
 def states_of(layer: Any, names: Dict[str, str]) -> List[State]:
-    """The states of `layer` in order of its state_dict; `names` are {own name: slot}."""
+    """The states of `layer` in order of its state_dict; `names` are {own name: slot}.
+
+    What a part of a layer that is not torch's holds goes by its name there, unless two have the same.
+    """
     found = []
     for path, module in layer.named_modules():
         for holder, is_parameter in ((module._parameters, True), (module._buffers, False)):
@@ -37,7 +40,15 @@ def states_of(layer: Any, names: Dict[str, str]) -> List[State]:
                 if tensor is not None:
                     own = path + "." + key if path else key
                     found.append(State(names.get(own, own), own, holder, key, is_parameter))
-    return found
+    if type(layer).__module__.startswith("torch."):
+        return found
+    keys = [state.key for state in found]
+    return [
+        state._replace(slot=names.get(state.key, state.key))
+        if state.slot == state.own and keys.count(state.key) == 1
+        else state
+        for state in found
+    ]
 
 
 def layout(entry, layer, rank):
