@@ -30,6 +30,7 @@ FIRST = {
     "spectral-norm-can-be-used-twice-in-a-step": "1.9.1",  # about the first that has it
     "bfloat16-batch-norm-on-the-processor": "1.5.1",  # 1.1 has no such dtype
     "float16-dense-on-the-processor": "1.10.2",  # in 1.5 as in 1.12
+    "a-frozen-recurrent-layer-holds-in-fit": "3.1.0",  # the first in which it trains on torch at all
 }
 """Where the range begins later, and why."""
 
