@@ -88,6 +88,9 @@ def _answer(check: Check, sheet: Sheet) -> Text:
         return Text(f"{sheet.signs.undecided} {said}", STYLES["doubtful"])
     if not check.fails:
         said = "nothing that fails changed" if check.conditions else "nothing changed that was not accepted"
+        lost = [each.lost for each in check.not_comparable] + [each.lost for each in check.one_sided]
+        if any(lost):
+            return Text(f"{sheet.signs.undecided} {said}, of what could be measured", STYLES["doubtful"])
         return Text(f"{sheet.signs.good} {said}", STYLES["moves"])
     parts = [_count(failing, "change")] if failing else []
     if stale:

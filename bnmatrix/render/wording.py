@@ -280,12 +280,17 @@ def following(fact: Beneath) -> list[str]:
 
 def versions(target: TargetMatrix | Side | Release | ExplainedCell) -> list[str]:
     """`tensorflow 2.21.0`, ..., `Python 3.11.7`, `cpu`"""
-    found = [f"{package} {version}" for package, version in target.versions.items()]
+    order = [*_PACKAGES, *(name for name in target.versions if name not in (*_PACKAGES, "numpy")), "numpy"]
+    found = [f"{package} {target.versions[package]}" for package in order if package in target.versions]
     return [
         *found,
         *([f"Python {target.python}"] if target.python else []),
         *([target.device] if target.device else []),
     ]
+
+
+_PACKAGES = ("tensorflow", "keras", "tf_keras", "torch", "jax")
+"""In this order, whatever the order in which they were found or saved; numpy comes last."""
 
 
 Sides = Sequence[tuple[str, Sequence[Law | SideLaw]]]

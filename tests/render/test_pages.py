@@ -210,3 +210,14 @@ def test_the_page_answers_what_the_difference_is() -> None:
     assert "normalised_by batch                   <=>  training and trainable" in text
     assert "training not given acts as false in call, graph, evaluate and" in text
     assert "rank 2 = 4" in text
+
+
+def test_a_difference_without_laws_in_common_has_a_page() -> None:
+    """One side alone has laws, and they are of what the table tells already."""
+    told = [law for law in miniature.tf1().laws if law.fact == "input_gradient"]
+    old, new = (
+        replace(miniature.tf1(), laws=told or miniature.tf1().laws[:1]),
+        replace(miniature.tf2(), laws=[]),
+    )
+    text = terminal.text(compare(old, new, "0.1.0"))
+    assert "tf1" in text
