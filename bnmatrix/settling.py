@@ -1,7 +1,8 @@
 """A cell while it is being measured, and when it is settled.
 
 Every cell is observed with two seeds, each time freshly built and compiled. Where those disagree or leave
-something open it is observed again, up to `MOST` times; what still disagrees is `unstable`.
+something open, or where chance is known to have a hand in it, it is observed again, up to `MOST` times; what
+still disagrees is `unstable`.
 
 A cell of which a change is to be reported is measured *again*: alone in a fresh probe, where no other cell
 can have left anything behind. One observation that agrees with what was found will do; else there are
@@ -14,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace as replaced
 
 from bnmatrix.axes import Cell, examined_as
@@ -62,9 +64,18 @@ class Subject:
         self.answers.append(answer)
         if len(self.answers) < self.wanted or self.result is not None:
             return 0
-        missing = self._settle()
+        missing = self._further() or self._settle()
         self.wanted += missing
         return missing
+
+    def _further(self) -> int:
+        """How many more observations it takes to trust that they agree.
+
+        Two applications in one graph of TensorFlow 1 race for the statistics, and the fused batch norm of its
+        Keras reads memory that nothing was written to: both come out alike twice in a row too often.
+        """
+        doubtful = self.cell.axes["context"] == "shared" or any(map(_lost_numbers, self.answers))
+        return max(0, MOST - len(self.answers)) if doubtful else 0
 
     def _settle(self) -> int:
         """Set the result, or return how many more observations it takes."""
@@ -109,6 +120,9 @@ class Repeated(Subject):
     wanted: int = 1
     fresh: bool = True
     before: CellResult = field(kw_only=True)
+
+    def _further(self) -> int:
+        return 0
 
     def _settle(self) -> int:
         before = self.before
@@ -166,6 +180,19 @@ def subject(cell: Cell, before: CellResult | None = None) -> Subject:
     if before is None:
         return Subject(cell)
     return Subject(cell, fresh=True) if before.outcome in SILENT else Repeated(cell, before=before)
+
+
+def _lost_numbers(answer: Answer) -> bool:
+    """Whether the first step made NaN of a state."""
+    if answer.observation is None:
+        return False
+    states = answer.observation.states
+    before, after = states.get("start", {}), states.get("first", {})
+    return any(
+        bool(np.isnan(after[slot]).any() and not np.isnan(value).any())
+        for slot, value in before.items()
+        if slot in after and value.dtype.kind == "f"
+    )
 
 
 def _flickering(outcomes: Sequence[str], outcome: str) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from bnmatrix import settling
@@ -34,7 +35,7 @@ def said(outcome: str = "ok", reason: str | None = None, **facts: Any) -> Answer
     readings = {
         fact: value if isinstance(value, Reading) else Reading(value) for fact, value in facts.items()
     }
-    observation = SimpleNamespace(judgement=Judgement(readings), exception=None, reason=None)
+    observation = SimpleNamespace(judgement=Judgement(readings), exception=None, reason=None, states={})
     seen = observation if outcome in ("ok", "raised") else None
     return Answer(Guest("", ""), Request({}, 0), cast(Any, outcome), cast(Any, seen), reason, 0.0)
 
@@ -126,3 +127,26 @@ def test_what_flickered_before_still_does() -> None:
     result, count = again(before, said(normalised_by="batch", gamma="updated"))
     assert (count, result.facts) == (1, before.facts)
     assert result.measured["unstable"] == before.measured["unstable"]
+
+
+def observed(subject: settling.Subject, states: dict[str, Any] | None = None) -> int:
+    """How many observations that agree it takes."""
+    for number in range(1, 10):
+        answer = said(**SAME)
+        answer.observation.states.update(states or {})  # type: ignore[union-attr]
+        subject.take(answer)
+        if subject.result is not None:
+            return number
+    raise AssertionError("it is never settled")
+
+
+def test_what_chance_has_a_hand_in_is_observed_more_often() -> None:
+    assert observed(settling.subject(CELL)) == settling.CONFIRMING
+    assert observed(settling.subject(parse_id("batch_norm context=shared"))) == settling.MOST
+    whole, lost = np.array([1.0, 2.0]), np.array([1.0, np.nan])
+    turned = {"start": {"moving_mean": whole}, "first": {"moving_mean": lost}}
+    assert observed(settling.subject(CELL), turned) == settling.MOST
+    assert observed(settling.subject(CELL), {**turned, "start": {"moving_mean": lost}}) == settling.CONFIRMING
+    assert (
+        observed(settling.subject(CELL), {**turned, "first": {"moving_mean": whole}}) == settling.CONFIRMING
+    )
