@@ -76,6 +76,13 @@ def accepted_by(given: Acceptance, check: Check) -> list[Accepted]:
     return [_accepted(condition, given, ids) for condition, ids in chosen]
 
 
+def _nothing_open(check: Check) -> str:
+    """Why there may be nothing to accept."""
+    if check.summary.accepted:
+        return 'what changed is accepted already, and its date and reason stand under "accepted" in the file'
+    return "no such change" if check.conditions else "nothing changed"
+
+
 def _chosen(given: Acceptance, check: Check) -> list[tuple[CheckedCondition, list[str]]]:
     """The conditions that are meant, and which of their cells; none for all."""
     known = [condition.number for condition in check.conditions]
@@ -83,7 +90,7 @@ def _chosen(given: Acceptance, check: Check) -> list[tuple[CheckedCondition, lis
         if number not in known:
             raise UsageError(
                 f"there is no change {number}",
-                f"they are numbered from 1 to {len(known)}" if known else "nothing changed",
+                f"they are numbered from 1 to {len(known)}" if known else _nothing_open(check),
             )
     found = []
     for condition in check.conditions:
@@ -197,7 +204,7 @@ class Rewriting:
         """Write what is accepted; returns the baseline as it is then."""
         more = accepted_by(given, check)
         if not more:
-            tell(f"nothing was accepted; {self.file} is as it was")
+            tell(f"nothing was accepted: {_nothing_open(check)}; {self.file} is as it was")
             return held
         found = self._write(held, [*held.accepted, *more])
         for one in more:
