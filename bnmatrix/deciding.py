@@ -78,6 +78,17 @@ def decisions(own: Trace, other: Trace, axis: str, value: str) -> list[Decision]
     return [found[place] for place in named][:MOST]
 
 
+def is_same(own: Trace, other: Trace) -> bool:
+    """Whether both run the same lines of the layer's own class; if those were run at all, as they stand."""
+    calls, others = _by_call(own.calls), _by_call(other.calls)
+    noise = _parting(calls, _by_call(own.again)) | _parting(others, _by_call(other.again))
+    differing = (_parting(calls, others) - noise) | (calls.keys() ^ others.keys())
+    ran = {(number, function) for number, _, function, _ in calls}
+    return any(number == 0 and function not in NOT_DECIDING for number, function in ran) and not any(
+        number == 0 and function not in NOT_DECIDING for number, _, function, _ in differing
+    )
+
+
 _Key = tuple[int, int, str, int]
 """(file, first line, function, which of its calls)"""
 

@@ -15,13 +15,14 @@ import msgspec
 from bnmatrix import __version__
 from bnmatrix.axes import AXES, Cell, is_sensible, make_cell
 from bnmatrix.comparison import severity
-from bnmatrix.deciding import Decision, decisions
+from bnmatrix.deciding import Decision, decisions, is_same
 from bnmatrix.errors import MEANINGS, BnmatrixError, Exit
 from bnmatrix.expectations import check
 from bnmatrix.facts import FACTS, WORDS
 from bnmatrix.matrix import SCHEMA_VERSION, CellResult, ExpectationResult, Law, Matrix, TargetMatrix
 from bnmatrix.measurement import Measure, Options, Plan, device_of, guest_of, project_of, request_of
 from bnmatrix.placement import place, ready
+from bnmatrix.remeasuring import Tell
 from bnmatrix.runner import Answer, ProbeFailed, Request, Runner
 from bnmatrix.runner.messages import Trace
 from bnmatrix.scenario import cells, matches
@@ -38,7 +39,7 @@ class ExplainedCell(msgspec.Struct, frozen=True, kw_only=True):
 
     laws:         over training and trainable, the rest as in the cell
     decided_by:   where steps with another value of `training` or `trainable` go on differently
-    same_lines:   those of the two of which another value changes no line that is run
+    same_lines:   those of the two of which no other value changes a line of the layer's class that is run
     not_traced:   why there are no lines to tell
     documentation: sentences of the class that speak of it, as they stand there
     said:         what others say, held against the cell
@@ -88,8 +89,10 @@ def of_word(word: str) -> Explanation | None:
     )
 
 
-def of_cell(cell: Cell, targets: Sequence[Target], measure: Measure, options: Options) -> Explanation:
-    """The cell on each of the targets. Raises BnmatrixError."""
+def of_cell(
+    cell: Cell, targets: Sequence[Target], measure: Measure, options: Options, tell: Tell
+) -> Explanation:
+    """The cell on each of the targets; `tell` gets how far it is. Raises BnmatrixError."""
     table = _around(cell)
     matrix = measure([Plan(target, table) for target in targets], None)
     cells = []
@@ -97,7 +100,9 @@ def of_cell(cell: Cell, targets: Sequence[Target], measure: Measure, options: Op
         result = measured.by_id()[cell.id]
         others = _others(cell, table)
         if result.outcome == "ok":
-            traces, why = _traces(target, [cell, *others.values()], options)
+            tell(f"running it line by line in {target.text}")
+            compared = [other for several in others.values() for other in several]
+            traces, why = _traces(target, [cell, *compared], options)
         else:
             traces, why = {}, f"the cell is {result.outcome}"
         cells.append(_explained(cell, measured, others, traces, why))
@@ -115,15 +120,15 @@ def _around(cell: Cell) -> tuple[Cell, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _others(cell: Cell, table: Sequence[Cell]) -> dict[str, Cell]:
-    """{axis: the cell that has another value of it, and of that alone}"""
-    found: dict[str, Cell] = {}
+def _others(cell: Cell, table: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """{axis: the cells that have another value of it, and of that alone}"""
+    found: dict[str, list[Cell]] = {}
     for axis in ("training", "trainable"):
         for other in table:
             differing = [name for name in AXES if other.axes[name] != cell.axes[name]]
             # What is not given acts as the one or the other; true and false are what it is held against.
             if differing == [axis] and other.axes[axis] != "default":
-                found.setdefault(axis, other)
+                found.setdefault(axis, []).append(other)
     return found
 
 
@@ -158,16 +163,22 @@ def _traces(target: Target, cells: Sequence[Cell], options: Options) -> tuple[di
 
 
 def _explained(
-    cell: Cell, measured: TargetMatrix, others: dict[str, Cell], traces: dict[str, Trace], why: str | None
+    cell: Cell,
+    measured: TargetMatrix,
+    others: dict[str, list[Cell]],
+    traces: dict[str, Trace],
+    why: str | None,
 ) -> ExplainedCell:
     own = traces.get(cell.id)
     decided: list[Decision] = []
     same: list[str] = []
-    for axis, other in others.items():
-        if own is not None and other.id in traces:
-            found = decisions(own, traces[other.id], axis, other.axes[axis])
-            decided += found
-            same += [] if found else [axis]
+    for axis, several in others.items():
+        if own is None or any(other.id not in traces for other in several):
+            continue
+        for other in several:
+            decided += decisions(own, traces[other.id], axis, other.axes[axis])
+        if all(is_same(own, traces[other.id]) for other in several):
+            same.append(axis)
     result = measured.by_id()[cell.id]
     return ExplainedCell(
         target=measured.target,

@@ -14,15 +14,17 @@ from bnmatrix.errors import BnmatrixError, UsageError
 from bnmatrix.expectations import answered
 from bnmatrix.matrix import CellResult, Matrix, TargetMatrix
 from bnmatrix.measurement import Measure, Plan
-from bnmatrix.own_layers import hint, is_own
+from bnmatrix.own_layers import NOT_MADE, hint, is_own
 from bnmatrix.remeasuring import Tell, replaced
 from bnmatrix.selection import Task
+
+WRITE_ARGUMENTS = "give it what it wants: --layer 'package.module:Class(features=4)'; inputs have 4 channels"
 
 
 def check_own_layers(matrix: Matrix, made: bool = False) -> None:
     """Raise UsageError for a layer of the user's own of which nothing could be measured, and say why.
 
-    made: also for one that raised in every cell
+    made: also for one that could never be made
     """
     results: dict[str, list[CellResult]] = {}
     for target in matrix.targets:
@@ -31,14 +33,11 @@ def check_own_layers(matrix: Matrix, made: bool = False) -> None:
                 results.setdefault(cell.axes["layer"], []).append(cell)
     for layer, cells in results.items():
         ((outcome, reason), *others) = {(cell.outcome, cell.reason or "") for cell in cells}
-        if others or outcome not in (("unavailable", "raised") if made else ("unavailable",)):
+        never_made = made and outcome == "raised" and reason.endswith(NOT_MADE)
+        if others or not (outcome == "unavailable" or never_made):
             continue
-        if outcome == "raised":
-            raise UsageError(
-                f"{layer} raised in every cell: {reason}", "bnmatrix diff tells where it does not"
-            )
         told = reason if reason.startswith(layer.partition(":")[0]) else f"{layer}: {reason}"
-        raise UsageError(told, hint(reason, layer))
+        raise UsageError(told, WRITE_ARGUMENTS if never_made else hint(reason, layer))
 
 
 def check_alike(cells: Sequence[Cell], like: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
 
@@ -153,6 +153,12 @@ def request_of(
     if project is None or not is_own(layer):
         return cell.axes, given
     return as_like(cell).axes, {**(given or {}), "own": as_sent(layer, project.path)}
+
+
+def guest_for(guest: Guest, cell: Cell) -> Guest:
+    """The `guest` as it runs the `cell`: apart where the layer is the user's own."""
+    layer = cell.axes["layer"]
+    return replace(guest, users=layer.partition(":")[0]) if is_own(layer) else guest
 
 
 def guest_of(target: Target, python: str, device: str) -> Guest:
@@ -328,6 +334,7 @@ class _Measuring:
         self.subjects: dict[_Key, Subject] = {}
         self.making: set[Future[None]] = set()
         self.modules: set[tuple[int, str]] = set()
+        self.unkept: list[tuple[_Part, Cell]] = []
 
     def run(self, unknown: Sequence[_Part]) -> None:
         """Measure what the parts `unknown` lack."""
@@ -345,14 +352,17 @@ class _Measuring:
             runner.start()
             # The judge brings numpy; it loads while the probes import their frameworks.
             self._report("starting the frameworks")
-            while True:
-                for event in runner.results():
-                    self._handle(event, runner, pool)
-                if not self.making:
-                    return
-                done, self.making = wait(self.making, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
+            try:
+                while True:
+                    for event in runner.results():
+                        self._handle(event, runner, pool)
+                    if not self.making:
+                        return
+                    done, self.making = wait(self.making, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+            finally:
+                self._keep_own()
 
     def _begin(self, part: _Part, runner: Runner, pool: ThreadPoolExecutor) -> None:
         assert part.placement is not None
@@ -392,7 +402,12 @@ class _Measuring:
         requests = [self._requests(number, subject) for subject in subjects]
         parts = [requests[start : start + TOGETHER] for start in range(0, len(requests), TOGETHER)]
         turns = [turn for some in parts for turn in zip_longest(*some)]
-        runner.submit(part.guest, [request for turn in turns for request in turn if request is not None])
+        queues: dict[Guest, list[Request]] = {}
+        for request in (request for turn in turns for request in turn if request is not None):
+            cell = self.subjects[cast(_Key, request.key)].cell
+            queues.setdefault(guest_for(part.guest, cell), []).append(request)
+        for guest, queue in queues.items():
+            runner.submit(guest, queue)
 
     def _requests(self, number: int, subject: Subject) -> list[Request]:
         """What `subject` still wants to be observed, with the seeds that follow."""
@@ -413,7 +428,7 @@ class _Measuring:
 
         if isinstance(event, Greeting):
             for part in self.parts:
-                if part.guest == event.guest:
+                if part.guest == replace(event.guest, users=""):
                     part.header = Header(dict(event.versions), event.python, event.device)
         elif isinstance(event, Answer):
             self._take(event, runner)
@@ -423,29 +438,40 @@ class _Measuring:
     def _take(self, answer: Answer, runner: Runner) -> None:
         number, identity = cast(_Key, answer.request.key)
         part, subject = self.parts[number], self.subjects[number, identity]
-        if answer.guest != part.guest:  # of an environment that lacked a module
+        if replace(answer.guest, users="") != part.guest:  # of an environment that lacked a module
             return
         missing = subject.take(answer)
         if missing:
-            assert part.guest is not None
-            runner.submit(part.guest, self._requests(number, subject))
+            runner.submit(answer.guest, self._requests(number, subject))
         elif subject.result is not None and subject.cell not in part.results:
             part.results[subject.cell] = subject.result
-            if self.records is not None and part.header is not None:
-                self.records.keep(
-                    part.place_key(),
-                    part.header,
-                    subject.cell,
-                    self.options.seed,
-                    part.plan.given_as_sent(),
-                    subject.result,
-                    part.users_code,
-                )
+            if is_own(subject.cell.axes["layer"]):
+                self.unkept.append((part, subject.cell))
+            else:
+                self._keep(part, subject.cell)
             self._report(part.plan.target.text)
+
+    def _keep(self, part: _Part, cell: Cell) -> None:
+        if self.records is not None and part.header is not None:
+            self.records.keep(
+                part.place_key(),
+                part.header,
+                cell,
+                self.options.seed,
+                part.plan.given_as_sent(),
+                part.results[cell],
+                part.users_code,
+            )
+
+    def _keep_own(self) -> None:
+        """Keep the results of the user's own layers, unless their code was changed meanwhile."""
+        if self.unkept and project_of([part.plan for part, _ in self.unkept]) == self.unkept[0][0].project:
+            for part, cell in self.unkept:
+                self._keep(part, cell)
 
     def _failed(self, failure: ProbeFailed, runner: Runner, pool: ThreadPoolExecutor) -> None:
         """What only the user can mend ends the run; a module that an environment of ours lacks is added."""
-        own = [part for part in self.parts if part.guest == failure.guest]
+        own = [part for part in self.parts if part.guest == replace(failure.guest, users="")]
         if failure.kind == "failed":  # its cells come as crashed
             return
         for part in own:

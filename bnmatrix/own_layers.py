@@ -79,15 +79,27 @@ def _parts(text: str, where: str) -> tuple[str, str, list[str], dict[str, str]]:
 
 def _literal(value: object) -> str:
     """A literal without a space: what names a cell is one word."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_literal(key)}:{_literal(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, set)):
+        text = ",".join(map(_literal, value))
+        return f"[{text}]" if isinstance(value, list) else f"{{{text}}}"
+    if isinstance(value, tuple):
+        text = ",".join(map(_literal, value))
+        return f"({text},)" if len(value) == 1 else f"({text})"
     text = repr(value)
-    if re.search(r"\s", text.replace(", ", "").replace(": ", "")):
+    if re.search(r"\s", text):
         raise UsageError(
             f"the argument {text} has white space in it", "make a class that has it as its default"
         )
-    return text.replace(", ", ",").replace(": ", ":")
+    return text
 
 
-def hint(reason: str, layer: str) -> str:
+NOT_MADE = "could not be made)"
+"""How the reason of a cell ends whose layer's constructor raised (`probe/experiment.py` says so)."""
+
+
+def hint(reason: str, layer: str) -> str | None:
     """What to do about a layer of which nothing could be measured."""
     missing = re.search(r"No module named '(\w+)", reason)
     if missing and missing[1] != layer.partition(":")[0].partition(".")[0]:
@@ -95,7 +107,9 @@ def hint(reason: str, layer: str) -> str:
     for words, advice in _ADVICE.items():
         if words in reason:
             return advice
-    return f"it is looked for in {', '.join(project().path)}, and then among what is installed"
+    if " cannot be imported: " in reason or re.search(r"\) has no |, no class$", reason):
+        return f"it is looked for in {', '.join(project().path)}, and then among what is installed"
+    return None
 
 
 _ADVICE = {

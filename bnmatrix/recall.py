@@ -30,7 +30,7 @@ from bnmatrix.target import parse
 SOURCES = ("axes.py", "baseline.py", "checked.py", "checking.py", "comparison.py", "matrix.py", "recall.py")
 
 
-_OWN = re.compile(rb'"([A-Za-z_]\w*)[\w.]*:[A-Za-z_]')
+_OWN = re.compile(r'"([^\W\d]\w*)[\w.]*:[^\W\d]')
 """The top-level module of a layer of the user's own, where a cell or a selection names one."""
 
 
@@ -86,7 +86,9 @@ def key(file: Path, only: Sequence[str], options: Options, configured: Configura
     for source in SOURCES:
         digest.update(hashlib.blake2b((Path(__file__).parent / source).read_bytes()).digest())
     digest.update(hashlib.blake2b(data).digest())
-    modules = tuple(sorted({name.decode() for name in _OWN.findall(data)}))
+    # The file spells characters out; whoever wrote it otherwise is looked at as it stands.
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), data.decode(errors="replace"))
+    modules = tuple(sorted(set(_OWN.findall(text))))
     if modules:
         code = project().digest
         if code is None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bnmatrix.deciding import decisions, short
+from bnmatrix.deciding import decisions, is_same, short
 from bnmatrix.explaining import sentences
 from bnmatrix.probe.adapters import Bench
 from bnmatrix.probe.tracing import MOST_LINES, Tracer, files_of, trace
@@ -112,6 +112,19 @@ def test_what_decides_nothing_has_no_lines(traced: Traced) -> None:
     """A setting that is not looked at, what differs from time to time, and accounts kept by a base."""
     assert lines(traced(False, True), traced(False, True), "training") == []
     assert lines(traced(False, True, True), traced(False, True, False), "training") == []
+
+
+def test_the_same_lines_are_those_of_the_class_itself(traced: Traced) -> None:
+    assert is_same(traced(False, True), traced(False, True))
+    assert is_same(traced(False, True, True), traced(False, True, False))  # an account that a base keeps
+    assert not is_same(traced(True, True), traced(False, True))
+    assert not is_same(traced(True, True), traced(True, False))
+    own = traced(True, True)
+    only_made = msgspec.structs.replace(own, calls=own.calls[:1], again=own.again[:1])
+    assert own.calls[0].function == "__init__"
+    assert not is_same(only_made, only_made)  # what it does was run as other code: that says nothing
+    missing = msgspec.structs.replace(own, calls=own.calls[:-1], again=own.again[:-1])
+    assert not is_same(own, missing)
 
 
 def test_a_trace_tells_the_class_and_where_its_bases_lie(traced: Traced) -> None:

@@ -100,3 +100,25 @@ def test_only_an_answer_without_a_change_is_kept(new: list[CellResult], kept: bo
     if answer is not None:
         assert answer.cells() == 2
         assert [each.diff for each in answer.compared()] == [found.diff]
+
+
+@pytest.mark.parametrize("layer", ["norms:Norm", "ünï.code:Norm", "norms:Norm(axis=1)"])
+def test_an_answer_about_a_layer_of_ones_own_rests_on_its_code(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = []
+    for cells in (CELLS, [cell(f"{layer} training=true", gamma="updated")]):
+        written = text(baseline(cells))
+        for content in (
+            written,
+            written.encode("ascii", "backslashreplace")
+            .decode()
+            .replace("\\xfc", "\\u00fc")
+            .replace("\\xef", "\\u00ef"),
+        ):
+            file.write_text(content, encoding="utf-8")
+            before = key(file)
+            (tmp_path / "norms.py").write_text(f"# {len(keys)}" * (1 + len(keys)))
+            keys.append((before, key(file)))
+    assert [one == other for one, other in keys] == [True, True, False, False]

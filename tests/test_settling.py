@@ -143,6 +143,10 @@ def observed(subject: settling.Subject, states: dict[str, Any] | None = None) ->
 def test_what_chance_has_a_hand_in_is_observed_more_often() -> None:
     assert observed(settling.subject(CELL)) == settling.CONFIRMING
     assert observed(settling.subject(parse_id("batch_norm context=shared"))) == settling.MOST
+    refused = settling.subject(parse_id("batch_norm context=shared"))
+    for _ in range(settling.CONFIRMING):
+        refused.take(said("timed_out", "no answer"))
+    assert refused.result is not None  # it would take as long again
     whole, lost = np.array([1.0, 2.0]), np.array([1.0, np.nan])
     turned = {"start": {"moving_mean": whole}, "first": {"moving_mean": lost}}
     assert observed(settling.subject(CELL), turned) == settling.MOST

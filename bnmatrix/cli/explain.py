@@ -49,7 +49,7 @@ def explain(
 
     Exit code 0: done. 3: an environment, framework or cell could not be run.
     """
-    from bnmatrix.cli.measuring import means, measurer
+    from bnmatrix.cli.measuring import means, measurer, teller
     from bnmatrix.cli.output import check_format, check_writable, write
     from bnmatrix.errors import UsageError
     from bnmatrix.explaining import of_cell, of_word
@@ -67,7 +67,7 @@ def explain(
         targets = named or installed(how.options.wishes)
         if not targets:
             raise UsageError("no framework is installed here", f"name one: bnmatrix explain tf2 {cell.id}")
-        explanation = of_cell(cell, targets, measurer(how), how.options)
+        explanation = of_cell(cell, targets, measurer(how), how.options, teller(how))
         if any(each.cell.outcome in FAULTS for each in explanation.cells):
             code = Exit.INCOMPLETE
     write(explanation, format, path, expand)

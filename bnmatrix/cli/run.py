@@ -36,8 +36,8 @@ def run(
     A framework that is not installed, or not in the version asked for, gets an environment of its own.
 
     Exit code 0: done. 1: an expectation of a scenario failed, or a layer differs from the one that --like
-    names. 3: an environment, framework or cell could not
-    be run. 4: the store of known results cannot be used. 5: no cell, or none that --like could compare.
+    names. 3: an environment, framework or cell could not be run. 4: the store of known results cannot be
+    used. 5: no cell is selected, or none could be compared with that of --like.
     """
     from bnmatrix.cli.dry_run import ahead, check_ahead
     from bnmatrix.cli.measuring import code_of, means, measured, measurer, say_unasked, teller

@@ -62,7 +62,7 @@ def observe(adapter: Adapter, cell: Cell, seed: int, given: Optional[Given] = No
             record["reason"] = str(reason)
         except Exception as error:  # whatever a framework raises is the finding
             record["outcome"] = "raised"
-            record["exception"] = {"type": type(error).__name__, "message": _message(error, given)}
+            record["exception"] = {"type": type(error).__name__, "message": _message(error, adapter, given)}
             if bench is not None and record["stage"] == "first step":
                 # Even a forward that raises may have changed state.
                 _try(record, "state after the exception", lambda: record["states"].update(first=bench.read()))
@@ -145,11 +145,16 @@ def _stepped(adapter: Adapter, cell: Cell, seed: int, given: Given, sample: Arra
     return bench
 
 
-def _message(error: Exception, given: Given) -> str:
-    """What an exception says, with the user's own line where the layer is the user's own."""
+def _message(error: Exception, adapter: Adapter, given: Given) -> str:
+    """What an exception says; of a user's layer with its line, and whether its constructor raised it."""
     text = first_line(error)
-    place = own.place_of(error, given["own"]["path"]) if "own" in given else None
-    return "%s (%s)" % (text, place) if place else text
+    if "own" not in given:
+        return text
+    more = [own.place_of(error, given["own"]["path"])]
+    if adapter.own is not None and adapter.own.refused is error:
+        more.append("it could not be made")
+    told = "; ".join(each for each in more if each)
+    return "%s (%s)" % (text, told) if told else text
 
 
 def describe(bench: Bench, record: Record) -> None:

@@ -37,6 +37,7 @@ class Own(object):
     ) -> None:
         self.factory, self.name = factory, name
         self.arguments, self.keywords = tuple(arguments), dict(keywords or {})
+        self.refused: Optional[Exception] = None  # what the factory raised
 
     def __call__(self, shape: Tuple[int, ...], **given: Any) -> Any:
         """A fresh layer for inputs of `shape` (the channels last); `given` are further keywords."""
@@ -179,7 +180,11 @@ def made(
     for keyword in given:
         if not own.takes(keyword):
             raise Unavailable("%s takes no argument %s" % (own.name, keyword))
-    layer = own(shape, **given)
+    try:
+        layer = own(shape, **given)
+    except Exception as error:
+        own.refused = error
+        raise
     if not isinstance(layer, bases):
         raise Unavailable("%s makes a %s, which is no layer of %s" % (own.name, kind(layer), label))
     return layer

@@ -102,7 +102,7 @@ def _decided(explained: ExplainedCell, sheet: Sheet) -> list[Text]:
             lines += indented(Text(f"{name}: ").append(text, STYLES["dim"]), width, INDENT, INDENT)
     for text in unlined(explained):
         lines += indented(Text(text), width, 0, INDENT)
-    return lines or [Text("by no line that differs")]
+    return lines or [Text("no line that decides was found")]
 
 
 Told = tuple[Decision, tuple[str, str], tuple[str, str]]
@@ -125,8 +125,7 @@ def unlined(explained: ExplainedCell) -> list[str]:
     if explained.not_traced:
         return [f"no lines: {explained.not_traced}"]
     return [
-        f"another {axis} changes no line that is run here: what it decides, others read later"
-        for axis in explained.same_lines
+        f"another {axis} changes no line of the layer's class that is run" for axis in explained.same_lines
     ]
 
 

@@ -24,6 +24,8 @@ class Guest:
     python:    path of the interpreter
     variables: environment variables on top of the cleaned environment: (("KERAS_BACKEND", "jax"),)
     program:   another command in place of the probe, given the same arguments (for tests)
+    users:     the module of the user's whose code it runs: that may change anything in its process, so the
+               framework's own layers are measured in another
     """
 
     target: str
@@ -33,6 +35,7 @@ class Guest:
     python: str = sys.executable
     variables: tuple[tuple[str, str], ...] = ()
     program: tuple[str, ...] = ()
+    users: str = ""
 
 
 @dataclass(frozen=True)

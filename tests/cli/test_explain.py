@@ -49,6 +49,14 @@ def test_the_line_that_decides_is_found(bnmatrix: Run, target: str) -> None:
     assert cell["documentation"]
 
 
+def test_what_is_not_given_is_held_against_both(bnmatrix: Run) -> None:
+    """In torch it acts as true: held against that alone, it would seem that nothing looks at the mode."""
+    pytest.importorskip("torch")
+    (cell,) = explained(bnmatrix, "torch", "batch_norm")["cells"]
+    assert ("if self.training:", "false") in {(each["text"], each["other"]) for each in cell["decided_by"]}
+    assert cell["same_lines"] == ["trainable"]
+
+
 def test_the_page_and_markdown_tell_the_same(bnmatrix: Run) -> None:
     pytest.importorskip("torch")
     page = bnmatrix("explain", "torch", *FROZEN, env={"COLUMNS": "100"})
@@ -57,7 +65,7 @@ def test_the_page_and_markdown_tell_the_same(bnmatrix: Run) -> None:
         "if self.training:",
         "torch/nn/modules/batchnorm.py, line",
         "here: bn_training = True",
-        "another trainable changes no line that is run here",
+        "another trainable changes no line of the layer's class that is run",
         "holds: in PyTorch freezing the parameters changes neither the mode nor the updates",
     ):
         assert text in " ".join(page.stdout.split()), text

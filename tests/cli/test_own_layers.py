@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,48 @@ def test_a_constructor_that_raises_is_shown_with_its_line(bnmatrix: Run, project
     )
     done = bnmatrix("run", *SMALL, "--layer", "broken:Broken", "--axis", "training=true")
     assert done.returncode == 2
-    assert "broken:Broken raised in every cell: ValueError: no (broken.py, line 3)" in done.stderr
+    assert "broken:Broken: ValueError: no (broken.py, line 3; it could not be made)" in done.stderr
+
+
+def test_a_layer_that_raises_when_it_is_called_is_a_result(bnmatrix: Run, project: Path) -> None:
+    source = "import torch\nclass Calls(torch.nn.Module):\n    def forward(self, x): raise ValueError('no')\n"
+    (project / "calls.py").write_text(source)
+    small = ("--axis", "training=true", "--axis", "trainable=true")
+    (cell,) = run(bnmatrix, "--layer", "calls:Calls", *small)["targets"][0]["cells"]
+    assert (cell["outcome"], cell["reason"]) == ("raised", "ValueError: no (calls.py, line 3)")
+
+
+def test_what_the_users_code_sets_reaches_nothing_else(bnmatrix: Run, project: Path) -> None:
+    (project / "setting.py").write_text(SETTING)
+    layers = ("--layer", "setting:Norm", "--layer", "batch_norm", "--jobs", "1", "--no-cache")
+    cells = run(bnmatrix, *layers, "--axis", "training=true")["targets"][0]["cells"]
+    shown = {cell["axes"]["layer"]: cell["facts"]["variance_estimator"] for cell in cells}
+    assert shown == {"setting:Norm": "biased", "batch_norm": "unbiased"}
+
+
+SETTING = """
+import torch
+from norms import Biased
+
+torch.nn.BatchNorm2d.forward = Biased.forward  # for the whole process
+
+
+class Norm(torch.nn.BatchNorm2d):
+    pass
+"""
+
+
+def test_what_was_measured_while_the_code_changed_is_not_kept(bnmatrix: Run, project: Path) -> None:
+    source = (
+        "from norms import Same as Norm\nwith open(__file__, 'a') as file:\n    file.write('# more\\n')\n"
+    )
+    for _ in range(2):
+        file = project / "changing.py"
+        file.write_text(source)
+        os.utime(file, ns=(1, 1))  # as it was the first time
+        done = bnmatrix("run", *SMALL, "--layer", "changing:Norm", "--axis", "training=true")
+        assert (done.returncode, "were known" in done.stderr) == (0, False), done.stderr
+        assert file.read_text() != source
 
 
 def test_a_package_that_is_missing_goes_with_the_target(bnmatrix: Run, project: Path) -> None:
