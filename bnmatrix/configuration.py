@@ -55,6 +55,23 @@ class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     variables: Annotated[dict[str, str], _told("environment variables of its probe")] = {}
 
 
+class Audited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """What `bnmatrix audit` takes where its options say nothing."""
+
+    model: Annotated[str | None, _told("package.module:factory, file.py:factory, or a saved model")] = None
+    framework: Annotated[str | None, _told("a target; without it the current environment")] = None
+    args: Annotated[list[str], _told("arguments of the factory: classes=10")] = []
+    input: Annotated[str | None, _told("module:function that returns a batch, or (batch, target)")] = None
+    input_shape: Annotated[list[str], _told("of an input that is made up: 8,3,64,64")] = []
+    execution: Annotated[str | None, _told("fit, train_on_batch or by_hand")] = None
+    optimizer: Annotated[str | None, _told("of torch: sgd, momentum, weight_decay, adam, adamw, rmsprop")] = (
+        None
+    )
+    steps: Annotated[int, _told("2 or more")] = 2
+    expect: Annotated[dict[str, str], _told('{pattern: "frozen" or "trains"}')] = {}
+    strict: Annotated[bool, _told("fail where something is found")] = False
+
+
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
     """The table. What is selected is what `bnmatrix lock` measures."""
 
@@ -79,6 +96,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         dict[str, float], _told(f"{{fact: share of its value that it may differ by}}: {', '.join(DEGREES)}")
     ] = {}
     targets: Annotated[dict[str, Named], _told("names for targets of the project's own")] = {}
+    audit: Annotated[Audited, _told("the project's model, for `bnmatrix audit`")] = Audited()
 
 
 class Table(msgspec.Struct, frozen=True):

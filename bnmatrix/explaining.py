@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import msgspec
 
 from bnmatrix import __version__
+from bnmatrix.audit import findings
+from bnmatrix.audit.findings import Finding
 from bnmatrix.axes import AXES, Cell, is_sensible, make_cell
 from bnmatrix.comparison import severity
 from bnmatrix.deciding import Decision, decisions, is_same
@@ -60,7 +62,7 @@ class ExplainedCell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """What `bnmatrix explain --format json` prints: what a word means, and its values; or cells."""
+    """What `bnmatrix explain --format json` prints: a word, with its values; a finding; or cells."""
 
     schema_version: int
     bnmatrix: str
@@ -68,11 +70,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str = ""
     values: dict[str, str] = {}
     cells: list[ExplainedCell] = []
+    finding: Finding | None = None
 
 
 def of_word(word: str) -> Explanation | None:
-    """What an exit code, a fact or an axis is; None of any other word."""
+    """What an exit code, a fact, an axis or a finding is; None of any other word."""
     meaning, values = "", dict[str, str]()
+    finding = findings.of_word(word)
     if word.isdigit() and int(word) in set(Exit):
         meaning = f"exit code {word}: {MEANINGS[Exit(int(word))]}"
     elif word in FACTS:
@@ -82,10 +86,17 @@ def of_word(word: str) -> Explanation | None:
         axis = AXES[word]
         meaning = f"the axis {word}: {axis.meaning}; {axis.default} where nothing is said"
         values = dict(axis.values)
+    elif finding is not None:
+        meaning = f"the finding {finding.id} {finding.name}: {finding.title}"
     if not meaning:
         return None
     return Explanation(
-        schema_version=SCHEMA_VERSION, bnmatrix=__version__, what=word, meaning=meaning, values=values
+        schema_version=SCHEMA_VERSION,
+        bnmatrix=__version__,
+        what=word,
+        meaning=meaning,
+        values=values,
+        finding=finding,
     )
 
 
@@ -220,4 +231,4 @@ def sentences(doc: str) -> list[str]:
 
 def words() -> list[str]:
     """All that can be explained but cells."""
-    return [*(str(int(code)) for code in Exit), *FACTS, *AXES]
+    return [*(str(int(code)) for code in Exit), *FACTS, *AXES, *findings.findings()]

@@ -27,6 +27,7 @@ COMMANDS = {
     "bisect": "bisect",
     "lock": "lock",
     "check": "check",
+    "audit": "audit",
     "explain": "explain",
     "list": "list_",
     "env": "app",

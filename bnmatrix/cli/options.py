@@ -209,18 +209,19 @@ Jobs = Annotated[
 ]
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """The text of an option as seconds."""
     try:
-        seconds = float(text)
+        found = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 86400:
+        found = 0.0
+    if not 0.1 <= found <= 86400:
         raise typer.BadParameter(f"{text!r} is not a number of seconds from 0.1 to 86400 (a day).")
-    return seconds
+    return found
 
 
 Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="S", parser=_seconds, help="Seconds a cell may take.")
+    float, typer.Option("--timeout", metavar="S", parser=seconds, help="Seconds a cell may take.")
 ]
 Python = Annotated[
     str | None,

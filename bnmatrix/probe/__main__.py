@@ -140,16 +140,14 @@ def serve(
         if request is None:
             end(os.getpid())
         started = time.perf_counter()
-        observation = experiment.observe(adapter, request["cell"], request["seed"], request.get("given"))
-        protocol.send(
-            outgoing,
-            {
-                "type": "observation",
-                "id": request["id"],
-                "seconds": time.perf_counter() - started,
-                "observation": observation,
-            },
-        )
+        if request["type"] == "audit":
+            audit = importlib.import_module(PACKAGE + ".live.audit")
+            answer = {"type": "audited", "record": audit.audit(request["audit"])}
+        else:
+            observation = experiment.observe(adapter, request["cell"], request["seed"], request.get("given"))
+            answer = {"type": "observation", "observation": observation}
+        answer.update(id=request["id"], seconds=time.perf_counter() - started)
+        protocol.send(outgoing, answer)
 
 
 if __name__ == "__main__":

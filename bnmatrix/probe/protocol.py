@@ -3,12 +3,14 @@
 To the probe:
 
     {"type": "observe", "id": 7, "cell": {axis: value, ...}, "seed": 0, "given": null}
+    {"type": "audit", "id": 8, "audit": {...}}                     of a whole model: see `live/audit.py`
 
 From the probe, once, when the framework is imported; then one answer a request, in order:
 
     {"type": "hello", "protocol": 1, "framework": "torch", "versions": {...}, "python": "3.11.7",
      "devices": ["cpu"], "device": "cpu"}
     {"type": "observation", "id": 7, "seconds": 0.01, "observation": {...}}
+    {"type": "audited", "id": 8, "seconds": 2.5, "record": {...}}
 
 Instead of hello, or at any later time, where it cannot go on:
 

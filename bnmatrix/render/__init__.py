@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from bnmatrix.audit.auditing import Audit
     from bnmatrix.bisect import Bisection
     from bnmatrix.checked import Check
     from bnmatrix.comparison import Diff
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from bnmatrix.matrix import Matrix
     from bnmatrix.timeline import Timeline
 
-    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation
+    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation | Audit
 
 FORMATS = ("table", "json", "csv", "markdown")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bnmatrix.audit.auditing import Audit
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
 from bnmatrix.comparison import Diff, Likened
@@ -31,6 +32,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "bisect": Bisection,
     "check": Check,
     "explain": Explanation,
+    "audit": Audit,
 }
 
 CONFIGURATION = "configuration"

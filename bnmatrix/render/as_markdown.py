@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bnmatrix.accepted import EXPIRED, UNMATCHED
+from bnmatrix.audit.auditing import Audit
+from bnmatrix.audit.findings import Finding
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
 from bnmatrix.comparison import Condition, Diff, Likened
 from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
 from bnmatrix.render import explain_page, over_time, searched, wording
+from bnmatrix.render.audit_rows import rows
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
 from bnmatrix.timeline import Timeline
 
@@ -37,6 +40,8 @@ def text(result: Result) -> str:
         lines = _check(result)
     elif isinstance(result, Explanation):
         lines = _explanation(result)
+    elif isinstance(result, Audit):
+        lines = _audit(result)
     else:
         lines = _diff(result) if isinstance(result, Diff) else _run(result)
     if isinstance(result, Likened):
@@ -50,6 +55,8 @@ def _explanation(explanation: Explanation) -> Iterable[str]:
         yield ""
         for value, meaning in explanation.values.items():
             yield f"- `{value}` {_plain(meaning or wording.GLOSSARY.get(value, ''))}".rstrip()
+        if explanation.finding is not None:
+            yield from _finding(explanation.finding)
         return
     yield from (f"## `{explanation.what}`", "")
     for explained in explanation.cells:
@@ -75,6 +82,50 @@ def _explanation(explanation: Explanation) -> Iterable[str]:
         if explained.documentation:
             yield from ("", "**Its own documentation**", "")
         yield from (f"> {_plain(sentence)}\n" for sentence in explained.documentation)
+
+
+def _finding(finding: Finding) -> Iterable[str]:
+    for text in (finding.what, finding.why):
+        yield from (" ".join(text.split()), "")
+    for framework, remedy in finding.remedy.items():
+        yield from (f"**{framework}**", "")
+        if framework in finding.example:
+            yield from ("```python", finding.example[framework].strip(), "```", "")
+        code = remedy.code.strip().replace("{paths}", explain_page.PLACES)
+        yield from (f"{remedy.says}:", "", "```python", code, "```", "")
+    yield from (f"- {_plain(reference)}" for reference in finding.references)
+
+
+def _audit(audit: Audit) -> Iterable[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
+    yield from (f"## Audit of `{audit.subject}`", "")
+    if audit.how:
+        yield from (
+            f"{audit.steps} steps by {audit.how}; {', '.join(audit.input)} ({audit.source}); {versions}",
+            "",
+        )
+    if audit.outcome != "ok":
+        place = f" ({audit.place})" if audit.place else ""
+        yield from (f"**{audit.outcome}**: {_plain(str(audit.reason))}{place}", "")
+    if audit.layers:
+        heads = ["layer", "type", "frozen", "mode", "parameters", "state", "normalised by", "findings"]
+        facts = ("frozen", "mode", "parameters", "state", "normalised_by")
+        yield from _table(
+            heads,
+            [
+                [f"`{row.path}`" + (f" ×{len(row.layers)}" if len(row.layers) > 1 else ""), row.first.kind,
+                 *(row.first.facts.get(fact, "") for fact in facts), " ".join(row.first.findings)]
+                for row in rows(audit.layers)
+            ],
+        )  # fmt: skip
+    for each in audit.findings:
+        yield from ("", f"**{each.id} {each.title}**: {', '.join(f'`{path}`' for path in each.layers)}", "")
+        yield " ".join(each.why.split())
+        if each.code:
+            yield from ("", f"{each.says}:", "", "```python", each.code, "```")
+    for answer in audit.expectations:
+        yield from ("", f"- `{answer.pattern}={answer.expected}`: **{answer.answer}**")
+        yield from (f"  - `{path}`: {_plain(what)}" for path, what in answer.against.items())
 
 
 def _run(matrix: Matrix) -> Iterable[str]:

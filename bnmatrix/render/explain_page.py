@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from bnmatrix.audit.findings import FRAMEWORKS, Finding
 from bnmatrix.deciding import Decision
 from bnmatrix.explaining import ExplainedCell, Explanation
 from bnmatrix.render import wording
@@ -47,7 +48,32 @@ def word(explanation: Explanation, sheet: Sheet) -> list[Text]:
             f"  {meaning or wording.GLOSSARY.get(value, '')}".rstrip(), "not bold"
         )
         lines += indented(told, sheet.width, INDENT, 2 * INDENT)
+    if explanation.finding is not None:
+        lines += _finding(explanation.finding, sheet)
     return lines
+
+
+def _finding(finding: Finding, sheet: Sheet) -> list[Text]:
+    """What it is, why it matters, an example and a remedy for each framework, and where to read on."""
+    lines = list[Text]()
+    for label, text in (("what", finding.what), ("why", finding.why)):
+        lines += labelled(label, indented(Text(" ".join(text.split())), room(sheet), 0, 0), sheet)
+    for framework in FRAMEWORKS:
+        for label, code in (
+            (f"bad, {framework}", finding.example.get(framework, "")),
+            (f"mended, {framework}", finding.remedy[framework].code if framework in finding.remedy else ""),
+        ):
+            if code:
+                says = f": {finding.remedy[framework].says}" if label.startswith("mended") else ""
+                lines += [Text(), *indented(Text(label + says, STYLES["dim"]), sheet.width, INDENT, INDENT)]
+                for line in code.strip("\n").replace("{paths}", PLACES).split("\n"):
+                    lines += indented(Text(line), sheet.width, 2 * INDENT, INDENT) if line else [Text()]
+    read = [line for text in finding.references for line in indented(Text(text), room(sheet), 0, INDENT)]
+    return [*lines, Text(), *labelled("read", read, sheet)]
+
+
+PLACES = '["path.of.a.layer"]'
+"""In place of a model's own."""
 
 
 def of_cell(explained: ExplainedCell, sheet: Sheet, expand: bool) -> list[Text]:

@@ -113,6 +113,22 @@ def scenarios() -> list[Entry]:
     ]
 
 
+def findings() -> list[Entry]:
+    """Every finding of an audit: what it is, and in which frameworks it occurs."""
+    from bnmatrix.audit.findings import findings as known
+
+    return [
+        {
+            "name": finding.id,
+            "word": finding.name,
+            "title": finding.title,
+            "frameworks": list(finding.remedy),
+            "references": finding.references,
+        }
+        for finding in known().values()
+    ]
+
+
 def as_json(entries: Sequence[Entry]) -> str:
     """The entries as JSON."""
     return json.dumps(entries, indent=2)
@@ -120,7 +136,13 @@ def as_json(entries: Sequence[Entry]) -> str:
 
 def as_text(kind: str, entries: Sequence[Entry]) -> str:
     """The entries in columns, as wide as the terminal."""
-    shape = {"layers": _layers, "frameworks": _frameworks, "axes": _axes, "scenarios": _scenarios}[kind]
+    shape = {
+        "layers": _layers,
+        "frameworks": _frameworks,
+        "axes": _axes,
+        "scenarios": _scenarios,
+        "findings": _findings,
+    }[kind]
     heading, *rows = shape(entries)
     return "\n".join(columns(heading, rows, shutil.get_terminal_size((80, 24)).columns))
 
@@ -167,6 +189,12 @@ def _scenarios(entries: Sequence[Entry]) -> Iterator[Row]:
     for entry in entries:
         about = f" ({', '.join(entry['frameworks'])})" if entry["frameworks"] else ""
         yield entry["name"], entry["title"] + about
+
+
+def _findings(entries: Sequence[Entry]) -> Iterator[Row]:
+    yield "finding", "what shows"
+    for entry in entries:
+        yield entry["name"], f"{entry['title']} ({', '.join(entry['frameworks'])})"
 
 
 def columns(heading: Row, rows: Sequence[Row], width: int) -> Iterator[str]:

@@ -49,6 +49,12 @@ def view(result: Result, expand: bool = False) -> View:
         from bnmatrix.render import explain_page
 
         return explain_page.page(result, expand)
+    from bnmatrix.audit.auditing import Audit
+
+    if isinstance(result, Audit):
+        from bnmatrix.render import audit_page
+
+        return audit_page.page(result, expand)
     from bnmatrix.render import bisect_page, timeline_page
     from bnmatrix.timeline import Timeline
 

@@ -121,6 +121,96 @@ class Observation(_Said, frozen=True, kw_only=True):
     trace: Trace | None = None
 
 
+class Seen(_Said, frozen=True):
+    """How a layer was called in the steps or in the inference; see `probe/live/taps.py`.
+
+    hidden: its calls could not be seen;  moving_calls: those in which something of it moved, if known
+    """
+
+    calls: int
+    seen: Array | None
+    state: Array | None
+    values: int
+    samples: int
+    modes: list[bool | str | None]
+    hidden: bool
+    moving_calls: int
+
+
+class TensorRecord(_Said, frozen=True):
+    """What became of a parameter or of state; see `probe/live/audit.py` (`moved`) and `tensor_facts`."""
+
+    name: str
+    shape: list[int]
+    moved: bool
+    by: float | None
+    of: float | None
+    share: float
+    lost: bool
+    is_parameter: bool
+    dtype: str
+    flag: bool | None
+    stepped: bool | None
+    gradient: float | None
+    looked: bool
+    stale: bool
+    in_forward: bool | None
+    moved_by: dict[str, float]
+
+
+class LayerRecord(_Said, frozen=True, kw_only=True):
+    """What became of a layer.
+
+    trainable:   its own flag and parents: {path: flag}, in Keras
+    unread:      a flag that its framework never reads
+    handed_mode: torch: its mode as the factory left it
+    pinned:      the mode that a functional model fixes for it
+    chance:      the rate of a dropout and of its kin
+    moved_anew:  what moves where the model is compiled anew; None where that was not tried
+    """
+
+    path: str
+    kind: str
+    module: str
+    tensors: list[TensorRecord]
+    trainable: bool | None
+    parents: dict[str, bool]
+    unread: str | None
+    handed_mode: bool | None
+    pinned: bool | None
+    training: Seen
+    chance: float | None
+    keeps_statistics: bool
+    inference: Seen | None = None
+    moved_in_inference: list[str] = []
+    moved_anew: list[str] | None = None
+
+
+class InputRecord(_Said, frozen=True):
+    """What went in, and where it comes from."""
+
+    shapes: list[str]
+    source: str
+
+
+class AuditRecord(_Said, frozen=True, kw_only=True):
+    """What an audit recorded; `place` is the user's own line that an exception came from."""
+
+    outcome: Literal["ok", "refused", "raised"]
+    stage: str
+    layers: list[LayerRecord]
+    losses: list[float | None]
+    seconds: dict[str, float]
+    warnings: list[Warning_]
+    framework: str = ""
+    versions: dict[str, str] = {}
+    how: str = ""
+    input: InputRecord | None = None
+    reason: str | None = None
+    hint: str | None = None
+    place: str | None = None
+
+
 class Hello(_Said, frozen=True, tag_field="type", tag="hello"):
     """The handshake."""
 
@@ -149,6 +239,14 @@ class Observed(_Said, frozen=True, tag_field="type", tag="observation"):
     observation: Observation
 
 
+class Audited(_Said, frozen=True, tag_field="type", tag="audited"):
+    """The answer to a request for an audit."""
+
+    id: int
+    seconds: float
+    record: AuditRecord
+
+
 class _Version(msgspec.Struct, frozen=True):
     protocol: int | None = None
 
@@ -166,12 +264,12 @@ def first(line: bytes) -> Hello | Failed:
     if version is not None and version != PROTOCOL:
         raise WrongProtocol(version)
     said = _decode(_MESSAGE, line)
-    if isinstance(said, Observed):
+    if isinstance(said, (Observed, Audited)):
         raise Lie("an observation before anything was asked")
     return said
 
 
-def later(line: bytes) -> Observed | Failed:
+def later(line: bytes) -> Observed | Audited | Failed:
     """What a probe said after its greeting. Raises Lie."""
     said = _decode(_MESSAGE, line)
     if isinstance(said, Hello):
@@ -201,8 +299,8 @@ def _array(_type: object, value: object) -> Array:
 T = TypeVar("T")
 
 _VERSION = msgspec.json.Decoder(_Version)
-_MESSAGE: msgspec.json.Decoder[Hello | Failed | Observed] = msgspec.json.Decoder(
-    Hello | Failed | Observed, dec_hook=_array
+_MESSAGE: msgspec.json.Decoder[Hello | Failed | Observed | Audited] = msgspec.json.Decoder(
+    Hello | Failed | Observed | Audited, dec_hook=_array
 )
 
 

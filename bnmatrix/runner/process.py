@@ -69,7 +69,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                cwd=work,
+                cwd=os.getcwd() if guest.as_user else work,
                 env=environment_of(guest, folders, os.environ),
                 pass_fds=(theirs_in, theirs_out),
                 start_new_session=True,

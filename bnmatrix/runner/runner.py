@@ -159,13 +159,17 @@ class Runner:
 
     def _job(self, guest: Guest, request: Request) -> Job:
         number = next(self._numbers)
-        message = {
-            "type": "observe",
-            "id": number,
-            "cell": dict(request.cell),
-            "seed": request.seed,
-            "given": None if request.given is None else dict(request.given),
-        }
+        message: dict[str, object]
+        if request.audit is not None:
+            message = {"type": "audit", "id": number, "audit": dict(request.audit)}
+        else:
+            message = {
+                "type": "observe",
+                "id": number,
+                "cell": dict(request.cell),
+                "seed": request.seed,
+                "given": None if request.given is None else dict(request.given),
+            }
         line = json.dumps(message).encode("ascii") + b"\n"
         seconds = estimate(request.cell, guest.framework) + (START if request.fresh else 0.0)
         return Job(number, request, line, seconds)

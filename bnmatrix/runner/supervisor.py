@@ -20,7 +20,7 @@ from bnmatrix.runner.schedule import may_send_ahead
 from bnmatrix.runner.work import Answer, Greeting, ProbeFailed
 
 if TYPE_CHECKING:
-    from bnmatrix.runner.messages import Failed, Observed
+    from bnmatrix.runner.messages import Audited, Failed, Observed
     from bnmatrix.runner.runner import Runner
 
 
@@ -225,7 +225,20 @@ class Supervisor:
             process.write(b"".join(job.line for job in new))
         return before == 0 and bool(new)
 
-    def _answered(self, said: Observed) -> None:
+    def _answered(self, said: Observed | Audited) -> None:
+        from bnmatrix.runner.messages import Audited
+
+        if isinstance(said, Audited):
+            with self._lock:
+                job = self._in_flight.popleft()
+                record = said.record
+                self.line.answer(
+                    job,
+                    Answer(
+                        self.line.guest, job.request, "ok", None, record.reason, said.seconds, audit=record
+                    ),
+                )
+            return
         observation = said.observation
         reason = observation.reason
         if observation.exception is not None:

@@ -45,6 +45,8 @@ def make_folders(root: Path) -> tuple[Path, dict[str, str]]:
 
 def environment_of(guest: Guest, folders: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment variables of the guest's probe: `inherited`, cleaned, `folders`, and its own."""
+    if guest.as_user:
+        return _of_user(guest, folders, inherited)
     kept = {name: value for name, value in inherited.items() if not name.startswith(_TAKEN_AWAY)}
     # An empty home would have CUDA compile its kernels anew in every probe; the cache of it changes no fact.
     cache = os.path.join(inherited.get("HOME", "/"), ".nv", "ComputeCache")
@@ -60,3 +62,22 @@ def environment_of(guest: Guest, folders: Mapping[str, str], inherited: Mapping[
     kept.update(folders)
     kept.update(guest.variables)
     return kept
+
+
+def _of_user(guest: Guest, folders: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
+    """The user's own environment: what a model finds there belongs to it. Only nothing is left behind."""
+    kept = {"TF_CPP_MIN_LOG_LEVEL": "3", **inherited, "TMPDIR": folders["TMPDIR"]}
+    settings = os.path.join(inherited.get("HOME", "/"), ".keras", "keras.json")
+    if not os.path.exists(settings):  # Keras writes one at its import
+        kept.setdefault("KERAS_HOME", folders["KERAS_HOME"])
+    if guest.device == "cpu":
+        kept["CUDA_VISIBLE_DEVICES"] = ""
+    if (
+        guest.backend is not None or guest.variables
+    ):  # of a target that was named: not what the user's shell says
+        kept = {
+            name: value
+            for name, value in kept.items()
+            if name not in ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS")
+        }
+    return {**kept, **dict(guest.variables)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # numpy comes with it: not before the probes are on their way
-    from bnmatrix.runner.messages import Observation
+    from bnmatrix.runner.messages import AuditRecord, Observation
 
 Outcome = Literal["ok", "raised", "unavailable", "crashed", "timed_out", "skipped"]
 
@@ -26,6 +26,7 @@ class Guest:
     program:   another command in place of the probe, given the same arguments (for tests)
     users:     the module of the user's whose code it runs: that may change anything in its process, so the
                framework's own layers are measured in another
+    as_user:   in the user's own surroundings: working directory, home, environment variables and threads
     """
 
     target: str
@@ -36,6 +37,7 @@ class Guest:
     variables: tuple[tuple[str, str], ...] = ()
     program: tuple[str, ...] = ()
     users: str = ""
+    as_user: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Request:
     """One measurement: a cell ({axis: value}), a seed, a scenario's [given], and the caller's own key.
 
     fresh: in a probe that has measured nothing before, so that nothing can have been left behind for it
+    audit: in place of a cell: what to audit, as `probe/live/audit.py` is told it
     """
 
     cell: Mapping[str, str]
@@ -50,6 +53,7 @@ class Request:
     given: Mapping[str, object] | None = None
     key: Hashable = None
     fresh: bool = False
+    audit: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Answer:
     reason:      why the outcome is not ok
     seconds:     in the probe, or until the runner gave up
     output:      the last of what the probe printed, where it crashed or timed out
+    audit:       what an audit recorded
     """
 
     guest: Guest
@@ -80,6 +85,7 @@ class Answer:
     reason: str | None
     seconds: float
     output: str = ""
+    audit: AuditRecord | None = None
 
 
 @dataclass(frozen=True)

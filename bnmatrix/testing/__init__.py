@@ -75,11 +75,10 @@ def assert_frozen(
     __tracebackhide__ = True
     from bnmatrix.testing.report import not_frozen
     from bnmatrix.testing.seen import Training
-    from bnmatrix.testing.selection import select
     from bnmatrix.testing.stillness import compiled_anew
 
     live = _live(model)
-    chosen = select(live.named(), patterns)
+    chosen = _chosen(live, patterns)
     training = Training(input, target, loss, optimizer, step, steps, mode, execution)
     trial = live.trial(chosen, training)
     message = not_frozen(trial)
@@ -110,12 +109,11 @@ def assert_trains(
     __tracebackhide__ = True
     from bnmatrix.testing.report import not_trained
     from bnmatrix.testing.seen import Training
-    from bnmatrix.testing.selection import select
     from bnmatrix.testing.stillness import stood_still
 
     live = _live(model)
     training = Training(input, target, loss, optimizer, step, steps, mode, execution)
-    chosen = select(live.named(), patterns)
+    chosen = _chosen(live, patterns)
     trial = live.trial(chosen, training)
     message = not_trained(trial, stood_still(trial, live, training, chosen))
     if message is not None:
@@ -151,9 +149,21 @@ def assert_behaves_like(
         raise AssertionError(message)
 
 
+def _chosen(live: Any, patterns: Sequence[Any]) -> dict[str, list[str]]:
+    """{layer: [tensor, ...]} of what the patterns match."""
+    from bnmatrix.errors import UsageError
+    from bnmatrix.patterns import select
+
+    try:
+        return select(live.named(), patterns)
+    except UsageError as error:
+        raise CannotTell(error.message, error.hint) from None
+
+
 def _live(model: Any) -> Any:
     """The model, as its framework has it."""
-    from bnmatrix.testing.keras_model import KerasModel, keras_of
+    from bnmatrix.probe.live.keras_parts import keras_of
+    from bnmatrix.testing.keras_model import KerasModel
     from bnmatrix.testing.torch_model import TorchModel
 
     if keras_of(model) is not None:  # before torch: a Keras layer on torch is a module of torch, too

@@ -20,12 +20,12 @@ from bnmatrix.axes import Cell, make_cell
 from bnmatrix.layers import layers
 from bnmatrix.matrix import CellResult, TargetMatrix
 from bnmatrix.probe import adapters, experiment, inputs, own, protocol
+from bnmatrix.probe.live.keras_parts import backend_of, keras_of
 from bnmatrix.runner.messages import Observed, later
 from bnmatrix.runner.work import Answer, Guest, Request
 from bnmatrix.settling import Subject
 from bnmatrix.testing.errors import CannotTell
 from bnmatrix.testing.keeping import chance_kept
-from bnmatrix.testing.keras_model import backend_of, keras_of
 
 Make = own.Own
 """Makes fresh layers, for inputs of a shape (the channels last)."""

@@ -9,27 +9,33 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnmatrix.patterns import joined
+from bnmatrix.probe.live.keras_gradients import gradients
+from bnmatrix.probe.live.keras_parts import (
+    backend_of,
+    flat,
+    input_of,
+    mapped,
+    own,
+    parameters_of,
+    parents,
+    raw,
+    target_of,
+    walk,
+    word,
+)
+from bnmatrix.probe.live.steps import RATE
 from bnmatrix.testing.errors import CannotTell
 from bnmatrix.testing.keeping import attributes_kept, chance_kept
 from bnmatrix.testing.seen import Layer, Tensor, Training, Trial, same
-from bnmatrix.testing.selection import joined
-from bnmatrix.testing.steps import (
-    BATCH,
-    RATE,
-    Numbers,
-    called,
-    differentiated,
-    loss_weights,
-    nothing_tried,
-    raised,
-)
+from bnmatrix.testing.steps import Numbers, called, differentiated, nothing_tried, raised
 
 
 class KerasModel:
@@ -42,25 +48,11 @@ class KerasModel:
         self.backend = backend_of(model)
         if not getattr(model, "built", True):
             raise CannotTell("the model is not built yet, so it has no weights", "build it, or call it once")
-        self.layers: dict[str, Any] = dict(_walk(model, "", ()))
+        self.layers: dict[str, Any] = dict(walk(model))
 
     def named(self) -> dict[str, list[str]]:
         """{path of a layer: the names of its own weights}."""
-        return {path: list(self._own(layer)) for path, layer in self.layers.items()}
-
-    def _own(self, layer: Any) -> dict[str, Any]:
-        """{name: variable} of the weights that belong to no layer within it."""
-        inner = {id(each) for part in _parts(layer) for each in part.weights}
-        found: dict[str, Any] = {}
-        for variable in layer.weights:
-            if id(variable) in inner:
-                continue
-            name = plain = variable.name.split(":")[0].split("/")[-1]
-            number = 2
-            while name in found:
-                name, number = f"{plain}_{number}", number + 1
-            found[name] = variable
-        return found
+        return {path: list(own(layer)) for path, layer in self.layers.items()}
 
     def trial(self, chosen: Mapping[str, list[str]], training: Training, anew: bool = False) -> Trial:
         """The layers `chosen` after the steps that `training` describes, everything else as before.
@@ -74,15 +66,15 @@ class KerasModel:
         fitted = training.step is None and execution == "fit"
         compiled_before = fitted and not anew and _is_used(model)
         inputs = self._input(training) if training.step is None else None
-        variables = {path: self._own(self.layers[path]) for path in chosen}
+        variables = {path: own(self.layers[path]) for path in chosen}
         stepped = {id(each) for each in model.trainable_variables}
         flags = {
-            path: (bool(self.layers[path].trainable), self._parents(path),
+            path: (bool(self.layers[path].trainable), parents(self.layers, path),
                    {name: getattr(own[name], "trainable", None) for name in chosen[path]})
             for path, own in variables.items()
         }  # fmt: skip
         before = self._values(variables, chosen)
-        gradients: dict[int, float | None] | None = None
+        largest: dict[int, float | None] | None = None
         numbers = Numbers(training, self._finite)
         listened = [*chosen] if training.step is None else [*dict.fromkeys(("", *chosen))]
         with self._kept(anew) as moved, self._called(listened) as modes:
@@ -99,15 +91,15 @@ class KerasModel:
                             called(training.step, model)
                         else:
                             with differentiated():
-                                gradients = self._by_hand(inputs, training, gradients, number, numbers)
+                                largest = self._by_hand(inputs, training, largest, number, numbers)
                     numbers.after(number)
             if training.step is not None and not any(modes.values()) and not moved():
                 raise nothing_tried()
             after = self._values(variables, chosen)
         layers = []
         for path, names in chosen.items():
-            trainable, parents, own_flags = flags[path]
-            parameters = _parameters_of(self.layers[path])
+            trainable, above, own_flags = flags[path]
+            parameters = parameters_of(self.layers[path])
             tensors = [
                 Tensor(
                     name=name,
@@ -116,15 +108,15 @@ class KerasModel:
                     after=after[path][name],
                     flag=own_flags[name],
                     stepped=id(variables[path][name]) in stepped,
-                    gradient=(gradients or {}).get(id(variables[path][name])),
-                    looked=gradients is not None and id(variables[path][name]) in gradients,
+                    gradient=(largest or {}).get(id(variables[path][name])),
+                    looked=largest is not None and id(variables[path][name]) in largest,
                 )
                 for name in names
             ]
             layers.append(Layer(
                 path=path, kind=type(self.layers[path]).__name__, tensors=tensors,
                 modes=None if compiled_before and not modes[path] else modes[path],
-                trainable=trainable, parents=parents,
+                trainable=trainable, parents=above,
             ))  # fmt: skip
         return Trial("keras", self._how(training, execution), training.steps, layers, fitted=fitted)
 
@@ -135,7 +127,7 @@ class KerasModel:
         return {
             (path, name): found[id(variable)]
             for path, layer in self.layers.items()
-            for name, variable in self._own(layer).items()
+            for name, variable in own(layer).items()
             if id(variable) in found
         }
 
@@ -147,7 +139,7 @@ class KerasModel:
         target = training.target
         if target is None:
             target = self._target(inputs)
-        count = len(next(iter(_flat(inputs))))
+        count = len(next(iter(flat(inputs))))
         told = model.fit(inputs, target, batch_size=count, epochs=training.steps, shuffle=False, verbose=0)
         history = getattr(told, "history", None)
         return history.get("loss", ()) if isinstance(history, dict) else ()
@@ -162,11 +154,12 @@ class KerasModel:
     ) -> dict[int, float | None]:
         """A step of plain SGD over the trainable list; the largest gradient of each, now and `before`."""
         variables = list(self.model.trainable_variables)
-        step = {"torch": self._torch, "jax": self._jax}.get(self.backend, self._tensorflow)
-        loss, gradients = step(inputs, variables, training)
+        given = training.loss
+        loss_of = None if given is None else lambda output: given(output, training.target)
+        loss, found = gradients(self.model, self.backend, inputs, variables, loss_of)
         numbers.loss(number, self._numpy(loss))
         largest = dict(before or {})
-        for variable, gradient in zip(variables, gradients, strict=True):
+        for variable, gradient in zip(variables, found, strict=True):
             size = None if gradient is None else float(np.abs(gradient).max(initial=0.0))
             known = largest.get(id(variable))
             largest[id(variable)] = size if known is None else max(known, size or 0.0)
@@ -175,102 +168,21 @@ class KerasModel:
                 variable.assign((value - RATE * gradient.reshape(value.shape)).astype(value.dtype))
         return largest
 
-    def _tensorflow(self, inputs: Any, variables: Sequence[Any], training: Training) -> tuple[Any, list[Any]]:
-        tf: Any = sys.modules["tensorflow"]
-        raw = [_raw(each) for each in variables]
-        with tf.GradientTape() as tape:
-            output = self.model(_mapped(tf.convert_to_tensor, inputs), training=True)
-            loss = self._loss(output, training, lambda each, weights: tf.reduce_sum(
-                tf.cast(each, tf.float32) * weights
-            ))  # fmt: skip
-        found = tape.gradient(loss, raw)
-        return loss, [None if each is None else np.asarray(tf.convert_to_tensor(each)) for each in found]
-
-    def _torch(self, inputs: Any, variables: Sequence[Any], training: Training) -> tuple[Any, list[Any]]:
-        torch: Any = sys.modules["torch"]
-        output = self.model(inputs, training=True)
-        loss = self._loss(output, training, lambda each, weights: (
-            each.float() * torch.as_tensor(weights).to(each.device)
-        ).sum())  # fmt: skip
-        values = [each.value for each in variables]
-        wanted = [each for each in values if each.requires_grad]
-        gradients: Sequence[Any] = ()
-        if wanted and loss.requires_grad:
-            gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
-        found = {id(each): gradient for each, gradient in zip(wanted, gradients, strict=False)}
-        got = [found.get(id(each)) for each in values]
-        return loss, [None if each is None else each.detach().float().cpu().numpy() for each in got]
-
-    def _jax(self, inputs: Any, variables: Sequence[Any], training: Training) -> tuple[Any, list[Any]]:
-        jax: Any = sys.modules["jax"]
-        model, kept = self.model, list(self.model.non_trainable_variables)
-
-        def forward(trained: Any, others: Any) -> Any:
-            output, after = model.stateless_call(trained, others, inputs, training=True)
-            loss = self._loss(output, training, lambda each, weights: (
-                each.astype("float32") * weights
-            ).sum())  # fmt: skip
-            return loss, after
-
-        values = [each.value for each in variables], [each.value for each in kept]
-        (loss, after), gradients = jax.value_and_grad(forward, has_aux=True)(*values)
-        for variable, value in zip(kept, after, strict=True):
-            variable.assign(value)
-        return loss, [np.asarray(each, dtype=np.float32) for each in gradients]
-
-    def _loss(self, output: Any, training: Training, weighted: Any) -> Any:
-        """The given loss, or a fixed random weighting of all that the model puts out."""
-        if training.loss is not None:
-            return training.loss(output, training.target)
-        total = 0
-        for number, each in enumerate(_flat(output)):
-            total = total + weighted(each, loss_weights(tuple(int(size) for size in each.shape), number))
-        return total
-
     def _input(self, training: Training) -> Any:
         """What is given, or numbers in the shapes that the model names."""
         if training.input is not None:
             return training.input
-        named = getattr(self.model, "inputs", None)
-        if not named:
+        made = input_of(self.model)
+        if made is None:
             raise CannotTell("the model does not say what it takes", "give input=")
-        chance = np.random.RandomState(0)
-        made = []
-        for each in named:
-            shape = (BATCH, *(BATCH if size is None else int(size) for size in tuple(each.shape)[1:]))
-            name = getattr(each.dtype, "name", None) or str(each.dtype)
-            if "int" in name:
-                made.append(chance.randint(0, 2, shape).astype(name))
-            else:  # far from the moving statistics of a fresh layer
-                made.append(chance.normal(1.0, 2.0, shape).astype("float32"))
-        return made[0] if len(made) == 1 else made
+        return made
 
     def _target(self, inputs: Any) -> Any:
         """A target for the model's own loss, in the shapes of its outputs."""
         model = self.model
         with raised(1):
-            outputs = [
-                self._numpy(each) for each in _flat(model(_mapped(self._tensor, inputs), training=False))
-            ]
-        chance = np.random.RandomState(1)
-        loss = getattr(model, "loss", None)
-        losses = list(loss.values()) if isinstance(loss, dict) else loss
-        losses = losses if isinstance(losses, (list, tuple)) else [losses] * len(outputs)
-        made: list[Any] = []
-        for output, name in zip(outputs, losses, strict=False):
-            told = (
-                name
-                if isinstance(name, str)
-                else getattr(name, "name", None) or getattr(name, "__name__", "")
-            )
-            if "sparse" in str(told):
-                made.append(chance.randint(0, output.shape[-1], output.shape[:-1]))
-            elif "crossentropy" in str(told) and output.shape[-1] > 1:
-                made.append(np.eye(output.shape[-1])[chance.randint(0, output.shape[-1], output.shape[:-1])])
-            else:
-                made.append(chance.uniform(0.0, 1.0, output.shape))
-        made = [each.astype("int32" if each.dtype.kind == "i" else "float32") for each in made]
-        return made[0] if len(made) == 1 else made
+            outputs = flat(model(mapped(self._tensor, inputs), training=False))
+        return target_of(getattr(model, "loss", None), [self._numpy(each).shape for each in outputs])
 
     def _tensor(self, array: Any) -> Any:
         if self.backend == "tensorflow" and isinstance(array, np.ndarray):
@@ -289,7 +201,7 @@ class KerasModel:
     # --- what is watched, and what is put back
 
     def _numpy(self, value: Any) -> NDArray[Any]:
-        value = _raw(value)
+        value = raw(value)
         if self.backend == "torch" and hasattr(value, "detach"):
             torch: Any = sys.modules["torch"]
             value = value.detach().cpu()
@@ -302,7 +214,7 @@ class KerasModel:
         """{path of a weight: whether all that it holds are numbers}."""
         found: dict[int, tuple[str, bool]] = {}
         for path, layer in self.layers.items():
-            for name, variable in self._own(layer).items():
+            for name, variable in own(layer).items():
                 if id(variable) not in found:
                     value = self._numpy(variable)
                     fine = value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
@@ -323,14 +235,6 @@ class KerasModel:
             path: {name: self._numpy(variables[path][name]) for name in names}
             for path, names in chosen.items()
         }
-
-    def _parents(self, path: str) -> dict[str, bool]:
-        parts = path.split(".")
-        places = [".".join(parts[:length]) for length in range(len(parts))]
-        return {
-            place or "the model": bool(self.layers[place].trainable)
-            for place in places if place in self.layers and place != path
-        }  # fmt: skip
 
     @contextmanager
     def _called(self, chosen: Iterable[str]) -> Iterator[dict[str, list[bool | str | None]]]:
@@ -357,7 +261,7 @@ class KerasModel:
                 mode = given.arguments.get("training", given.arguments.get("kwargs", {}).get("training"))
             except TypeError:  # as the call itself will say
                 mode = None
-            heard.append(None if mode is None else _word(mode))
+            heard.append(None if mode is None else word(mode))
             return usual(*arguments, **keywords)
 
         autograph = getattr(getattr(sys.modules.get("tensorflow"), "autograph", None), "experimental", None)
@@ -420,47 +324,6 @@ class KerasModel:
         return [*{id(each): each for each in found}.values()]
 
 
-def backend_of(layer: Any) -> str:
-    """What the Keras of `layer` computes with: Keras 2 knows TensorFlow only."""
-    keras = keras_of(layer)
-    return str(keras.backend.backend()) if hasattr(keras, "ops") else "tensorflow"
-
-
-def keras_of(layer: Any) -> Any:
-    """The module of the Keras that `layer` belongs to, or None."""
-    for base in type(layer).__mro__:
-        root = base.__module__.split(".")[0]
-        if root in ("keras", "tf_keras") and base.__name__ == "Layer":
-            return sys.modules[root]
-        if base.__module__.startswith("tensorflow.python.keras") and base.__name__ == "Layer":
-            return sys.modules["tensorflow"].keras
-    return None
-
-
-def _walk(layer: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
-    """Every path to a layer, outermost (the empty path) first; a layer that is shared has several."""
-    yield path, layer
-    for part in _parts(layer):
-        if id(part) not in above:
-            yield from _walk(part, f"{path}.{part.name}" if path else part.name, (*above, id(part)))
-
-
-def _parts(layer: Any) -> Iterable[Any]:
-    flatten = getattr(layer, "_flatten_layers", None)
-    if flatten is not None:
-        return [each for each in flatten(include_self=False, recursive=False) if hasattr(each, "weights")]
-    return list(getattr(layer, "layers", ()))
-
-
-def _parameters_of(layer: Any) -> set[int]:
-    """The weights that a gradient may train, were the layer not frozen."""
-    for name in ("_trainable_variables", "_trainable_weights"):
-        held = getattr(layer, name, None)
-        if held is not None:
-            return {id(each) for each in held}
-    return {id(each) for each in layer.weights if not each.name.split("/")[-1].startswith("moving_")}
-
-
 def _is_used(model: Any) -> bool:
     """Whether the model was trained since it was compiled: its function and its optimizer are there."""
     optimizer = getattr(model, "optimizer", None)
@@ -470,32 +333,3 @@ def _is_used(model: Any) -> bool:
     if built is None:
         built = int(np.asarray(optimizer.iterations)) > 0
     return bool(built) or getattr(model, "train_function", None) is not None
-
-
-def _raw(variable: Any) -> Any:
-    """The backend's own of a variable of Keras 3; TensorFlow's has a method of that name."""
-    value = getattr(variable, "value", variable)
-    return variable if callable(value) else value
-
-
-def _word(mode: Any) -> bool | str:
-    """A mode that was given: a bool or an integer, or a tensor of a graph that has no value yet."""
-    if isinstance(mode, (int, np.bool_, np.integer)):
-        return bool(mode)
-    return "decided in the graph"
-
-
-def _flat(values: Any) -> list[Any]:
-    if isinstance(values, Mapping):
-        return [leaf for each in values.values() for leaf in _flat(each)]
-    if isinstance(values, (list, tuple)):
-        return [leaf for each in values for leaf in _flat(each)]
-    return [values]
-
-
-def _mapped(function: Any, values: Any) -> Any:
-    if isinstance(values, Mapping):
-        return {name: _mapped(function, each) for name, each in values.items()}
-    if isinstance(values, (list, tuple)):
-        return [_mapped(function, each) for each in values]
-    return function(values)

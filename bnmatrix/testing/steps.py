@@ -10,24 +10,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnmatrix.testing.errors import CannotTell
 from bnmatrix.testing.seen import Training
 
-RATE = 0.01
-"""Of the plain SGD by hand."""
-
-BATCH = 8
-"""Samples of an input that is made up."""
-
 MOST_LOST = 5
 """Tensors that a message names."""
-
-
-def loss_weights(shape: tuple[int, ...], number: int) -> NDArray[np.float32]:
-    """The weight that each entry of output `number` has in the loss: the same in every step and run."""
-    return np.random.RandomState(number).uniform(0.5, 1.5, shape).astype(np.float32)
 
 
 def called(step: Callable[..., Any], model: Any) -> None:

@@ -14,25 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnmatrix.probe.live.steps import RATE, loss_weights
+from bnmatrix.probe.live.torch_parts import MOVES_ALONE, equal, joined, unread_flag, walk
+from bnmatrix.probe.live.torch_parts import own as own_of
+from bnmatrix.probe.live.torch_parts import tensors as tensors_of
 from bnmatrix.testing.errors import CannotTell
 from bnmatrix.testing.keeping import attributes_kept, chance_kept, contents_kept
 from bnmatrix.testing.seen import Layer, Tensor, Training, Trial
-from bnmatrix.testing.selection import joined
-from bnmatrix.testing.steps import (
-    RATE,
-    Numbers,
-    called,
-    differentiated,
-    loss_weights,
-    nothing_tried,
-    raised,
-)
-
-NO_FLAGS = ("trainable", "requires_grad")
-"""Attributes that people set on a module, and that torch reads on parameters only."""
-
-MOVES_ALONE = ("momentum", "weight_decay")
-"""Options of an optimizer that move a parameter whose gradient is zero."""
+from bnmatrix.testing.steps import Numbers, called, differentiated, nothing_tried, raised
 
 
 class TorchModel:
@@ -43,15 +32,11 @@ class TorchModel:
     def __init__(self, model: Any) -> None:
         self.torch: Any = sys.modules["torch"]
         self.model = model
-        self.modules: dict[str, Any] = dict(_walk(model, "", ()))
+        self.modules: dict[str, Any] = dict(walk(model))
 
     def named(self) -> dict[str, list[str]]:
         """{path of a module: the names of its own parameters and buffers}."""
-        return {path: [name for name, _ in self._own(module)] for path, module in self.modules.items()}
-
-    def _own(self, module: Any) -> list[tuple[str, Any]]:
-        held = [*module._parameters.items(), *module._buffers.items()]
-        return [(name, tensor) for name, tensor in held if tensor is not None]
+        return {path: [name for name, _ in own_of(module)] for path, module in self.modules.items()}
 
     def _once(self, chosen: Mapping[str, list[str]]) -> dict[str, list[str]]:
         """`chosen`, with each module and each of its tensors under the first of its names only."""
@@ -59,7 +44,7 @@ class TorchModel:
         found: dict[str, dict[int, str]] = {}
         for path, names in chosen.items():
             module = self.modules[path]
-            own = dict(self._own(module))
+            own = dict(own_of(module))
             held = found.setdefault(first.setdefault(id(module), path), {})
             for name in names:
                 held.setdefault(id(own[name]), name)
@@ -69,7 +54,7 @@ class TorchModel:
         """{path of a tensor: whether all that it holds are numbers}."""
         found = {}
         for path, names in self._once(self.named()).items():
-            own = dict(self._own(self.modules[path]))
+            own = dict(own_of(self.modules[path]))
             for name in names:
                 value = own[name].detach()
                 if value.is_floating_point():
@@ -169,7 +154,7 @@ class TorchModel:
 
     def _weighted(self, output: Any) -> Any:
         """A fixed random weighting of the whole output, so that no gradient vanishes by accident."""
-        floating = [each for each in _tensors(self.torch, output) if each.is_floating_point()]
+        floating = [each for each in tensors_of(self.torch, output) if each.is_floating_point()]
         if not floating:
             raise CannotTell("the model puts out no floating tensor to make a loss of", "give loss= or step=")
         total = 0
@@ -190,7 +175,7 @@ class TorchModel:
     def _values(self, chosen: Mapping[str, list[str]]) -> dict[str, dict[str, NDArray[Any]]]:
         found: dict[str, dict[str, NDArray[Any]]] = {}
         for path, names in chosen.items():
-            own = dict(self._own(self.modules[path]))
+            own = dict(own_of(self.modules[path]))
             found[path] = {name: self._numpy(own[name]) for name in names if name in own}
         return found
 
@@ -219,7 +204,7 @@ class TorchModel:
             for module in self.model.modules() if all_calls else ():
                 watch.listen(module)
             for path in chosen:
-                watch.over(path, self.modules[path], self._own(self.modules[path]))
+                watch.over(path, self.modules[path], own_of(self.modules[path]))
             yield watch
         finally:
             watch.remove()
@@ -247,7 +232,7 @@ class TorchModel:
             return any(
                 name not in place or place[name] is not tensor
                 for place, own in held for name, tensor in own.items()
-            ) or not all(_equal(torch, tensor, value) for tensor, value, _ in tensors.values())  # fmt: skip
+            ) or not all(equal(torch, tensor, value) for tensor, value, _ in tensors.values())  # fmt: skip
 
         try:
             with chance_kept(), attributes_kept([*modules, *optimizers]), contents_kept(modules):
@@ -285,7 +270,7 @@ class TorchModel:
         watch: _Watch,
     ) -> Layer:
         module = self.modules[path]
-        own = dict(self._own(module))
+        own = dict(own_of(module))
         parameters = dict(module._parameters.items())
         tensors = []
         for name in names:
@@ -317,19 +302,8 @@ class TorchModel:
             kind=type(module).__name__,
             tensors=tensors,
             modes=watch.modes.get(path),
-            unread=self._unread(path),
+            unread=unread_flag(self.modules, path),
         )
-
-    def _unread(self, path: str) -> str | None:
-        """A flag that was set on the module or on what holds it, as an attribute that torch does not read."""
-        parts = path.split(".") if path else []
-        for length in range(len(parts), -1, -1):
-            place = ".".join(parts[:length])
-            module = self.modules.get(place)
-            for name in NO_FLAGS:
-                if module is not None and vars(module).get(name) is False:
-                    return f"{place or 'model'}.{name}"
-        return None
 
 
 class _Watch:
@@ -374,7 +348,7 @@ class _Watch:
             now = tensors()
             self._moved |= {
                 (path, name) for name, value in start.items()
-                if name not in now or not _equal(self.torch, now[name], value)
+                if name not in now or not equal(self.torch, now[name], value)
             }  # fmt: skip
 
         try:
@@ -411,23 +385,6 @@ class _Watch:
             handle.remove()
 
 
-def _walk(module: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
-    """Every path to a module, outermost (the empty path) first; one that is shared has several."""
-    yield path, module
-    within = (*above, id(module))
-    for name, part in module._modules.items():
-        if part is not None and id(part) not in within:
-            yield from _walk(part, joined(path, name), within)
-
-
-def _equal(torch: Any, tensor: Any, value: Any) -> bool:
-    """Whether a tensor holds the values of another, or no number where that holds none."""
-    now = tensor.detach()
-    if now.shape != value.shape or torch.equal(now, value):
-        return bool(now.shape == value.shape)
-    return bool(((now == value) | ((now != now) & (value != value))).all())
-
-
 def _kept_optimizer(torch: Any, optimizer: Any) -> Any:
     """Remember an optimizer's state and groups; what is returned puts them back."""
     state = {key: _copied(torch, value) for key, value in optimizer.state.items()}
@@ -454,18 +411,3 @@ def _copied(torch: Any, value: Any) -> Any:
     if isinstance(value, list):
         return [_copied(torch, each) for each in value]
     return value
-
-
-def _tensors(torch: Any, output: Any) -> Iterator[Any]:
-    if isinstance(output, torch.Tensor):
-        yield output
-        return
-    values: Any = ()
-    if isinstance(output, Mapping):
-        values = output.values()
-    elif isinstance(output, (tuple, list)):
-        values = output
-    elif hasattr(output, "__dict__"):  # dataclasses, as of transformers
-        values = vars(output).values()
-    for value in values:
-        yield from _tensors(torch, value)

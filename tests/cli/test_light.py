@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bnmatrix.audit.findings import findings
 from bnmatrix.axes import AXES
 from bnmatrix.layers import layers
 from bnmatrix.placement import Wishes, installed
@@ -80,7 +81,13 @@ def test_the_version_is_that_of_the_package(bnmatrix: Run) -> None:
     assert bnmatrix("--version").stdout == f"bnmatrix {__version__}\n"
 
 
-LISTS = {"layers": list(layers()), "axes": list(AXES), "scenarios": names(), "frameworks": list(FAMILIES)}
+LISTS = {
+    "layers": list(layers()),
+    "axes": list(AXES),
+    "scenarios": names(),
+    "frameworks": list(FAMILIES),
+    "findings": list(findings()),
+}
 
 
 @pytest.mark.parametrize("kind", LISTS)

@@ -1,4 +1,4 @@
-"""Which layers and tensors a pattern names."""
+"""Which layers and tensors of a model a pattern names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from bnmatrix.testing.errors import CannotTell
+from bnmatrix.errors import UsageError
 
 MOST_NEAR = 5
 
@@ -16,7 +16,7 @@ def select(named: Mapping[str, Sequence[str]], patterns: Sequence[Any]) -> dict[
     """{layer: [tensor, ...]} of what any of `patterns` matches, from {layer: all of its tensors}.
 
     A pattern matches the dotted path of a layer, with all beneath it, or that of a tensor. `*` matches dots,
-    too. Raises CannotTell for a pattern that matches nothing, or only layers that have nothing to look at.
+    too. Raises UsageError for a pattern that matches nothing, or only layers that have nothing to look at.
     """
     found: dict[str, list[str]] = {}
     matched: dict[str, bool] = dict.fromkeys(_texts(patterns) if patterns else ("*",), False)
@@ -35,7 +35,7 @@ def select(named: Mapping[str, Sequence[str]], patterns: Sequence[Any]) -> dict[
 def _texts(patterns: Sequence[Any]) -> list[str]:
     """The patterns, those in lists and tuples among them."""
     if not patterns:  # of a list that a test has filtered: not the whole model
-        raise CannotTell(
+        raise UsageError(
             "an empty list of patterns asks for nothing", "leave it out to ask for the whole model"
         )
     found: list[str] = []
@@ -45,7 +45,7 @@ def _texts(patterns: Sequence[Any]) -> list[str]:
         elif isinstance(pattern, str):
             found.append(pattern)
         else:
-            raise CannotTell(
+            raise UsageError(
                 f"a pattern is a text, and {str(pattern)[:60]} is a {type(pattern).__name__}",
                 "the paths of layers or of their tensors, with * and ?",
             )
@@ -62,16 +62,16 @@ def joined(layer: str, tensor: str) -> str:
     return f"{layer}.{tensor}" if layer else tensor
 
 
-def _no_match(pattern: str, named: Mapping[str, Sequence[str]]) -> CannotTell:
+def _no_match(pattern: str, named: Mapping[str, Sequence[str]]) -> UsageError:
     stateless = [layer for layer in named if layer and fnmatchcase(layer, pattern)]
     if stateless:
         names = ", ".join(stateless[:MOST_NEAR])
-        return CannotTell(f"what {pattern!r} matches has no parameters and no state: {names}")
+        return UsageError(f"what {pattern!r} matches has no parameters and no state: {names}")
     known = [layer for layer in named if layer]
     known += [joined(layer, tensor) for layer, tensors in named.items() for tensor in tensors]
     near = get_close_matches(pattern.rstrip("*."), known, n=MOST_NEAR, cutoff=0.4)
     tops = list(dict.fromkeys(name.split(".")[0] for name in known))
-    return CannotTell(
+    return UsageError(
         f"no layer and no parameter matches {pattern!r}",
         f"near it: {', '.join(near)}" if near else f"there is: {', '.join(tops[:20]) or 'nothing'}",
     )

@@ -1,0 +1,281 @@
+"""Taps in the calls of Keras layers: what they see survives tf.function, XLA, jax.jit and a session.
+
+On TensorFlow the moments go into variables of the tap's own, which the graph assigns; on jax a callback takes
+them out; torch computes as it goes.
+"""
+
+import sys
+
+import numpy as np
+
+from . import taps
+
+
+def tap_for(layer, backend, graph=False):
+    """A tap that fits the layer, or None where there is nothing to see. `graph`: in a session."""
+    norm = hasattr(layer, "moving_mean") and hasattr(layer, "moving_variance")
+    if not norm and taps.chance_of(layer) is None:
+        return None
+    made = {"torch": OfTorch, "jax": OfJax}.get(backend, OfGraph if graph else OfTensorFlow)
+    return made(layer, norm)
+
+
+def axis_of(layer):
+    """Where a normalisation has its channels."""
+    axis = getattr(layer, "axis", -1)
+    return int(axis if isinstance(axis, int) else next(iter(axis)))
+
+
+class KerasTap(object):
+    """Sees the calls of one layer; `phases` holds a `taps.Tap` for the steps and one for the inference."""
+
+    def __init__(self, layer, norm):
+        self.layer, self.norm = layer, norm
+        self.phases = {"training": taps.Tap(), "inference": taps.Tap()}
+        self.phase = "training"
+
+    def before(self):
+        """What the layer holds as its call begins."""
+        return [getattr(self.layer, name, None) for name in taps.STATE] if self.norm else None
+
+    def after(self, state, x, y):
+        """Take the moments of a call; returns the output, with which they are taken."""
+        raise NotImplementedError
+
+    def begin(self, phase):
+        """What follows belongs to `phase`."""
+        self.phase = phase
+
+    def end(self):
+        """The phase is over: take out what the framework holds back."""
+
+    def fits(self, x, y):
+        """Whether moments of these can be taken."""
+        shapes = [getattr(each, "shape", None) for each in (x, y)]
+        x_shape, y_shape = (None if shape is None else tuple(shape) for shape in shapes)
+        return x_shape is not None and len(x_shape) > 1 and x_shape == y_shape
+
+    def take(self, seen, state, shape):
+        """Note what a call showed."""
+        tap = self.phases[self.phase]
+        tap.calls += 1
+        tap.seen = np.array(seen)
+        if self.norm:
+            tap.state = np.array(state)
+            tap.values, tap.samples = taps.values_of(shape, axis_of(self.layer)), int(shape[0])
+
+
+class OfTorch(KerasTap):
+    """Keras on torch."""
+
+    def before(self):
+        found = super(OfTorch, self).before()
+        return found and [
+            None if each is None else each.value.detach()[: taps.MOST].float().cpu().numpy().copy()
+            for each in found
+        ]
+
+    def after(self, state, x, y):
+        from .torch_live import Operations
+
+        to = Operations(sys.modules["torch"])
+        if self.fits(x, y):
+            x, y = x.detach(), y.detach()
+            seen = taps.moments(to, x, y, axis_of(self.layer)) if self.norm else taps.difference(to, x, y)
+            self.take(seen, filled(state), tuple(x.shape))
+        return y
+
+
+def filled(state):
+    """(4, channels), NaN where the layer has none."""
+    if not state:
+        return None
+    size = max(len(each) for each in state if each is not None)
+    return np.stack([np.full(size, np.nan, np.float32) if each is None else each for each in state])
+
+
+class Jax(taps.Operations):
+    """Of jax."""
+
+    def __init__(self):
+        self.numpy = sys.modules["jax"].numpy
+
+    def wide(self, value):
+        return value.astype("float32")
+
+    def mean(self, value, axes):
+        return self.numpy.mean(value, axis=axes, keepdims=True)
+
+    def absolute(self, value):
+        return self.numpy.abs(value)
+
+    def stack(self, vectors):
+        return self.numpy.stack(vectors)
+
+    def flat(self, value):
+        return self.numpy.reshape(value, (-1,))
+
+
+class OfJax(KerasTap):
+    """Keras on jax: within `stateless_call`, where a variable's value is that of the scope."""
+
+    def before(self):
+        found = super(OfJax, self).before()
+        return found and [None if each is None else each.value[: taps.MOST] for each in found]
+
+    def after(self, state, x, y):
+        if not self.fits(x, y):
+            return y
+        to = Jax()
+        seen = taps.moments(to, x, y, axis_of(self.layer)) if self.norm else taps.difference(to, x, y)
+        shape = tuple(int(size) for size in x.shape)
+        held = []
+        if self.norm:
+            size = min(taps.MOST, shape[axis_of(self.layer)])
+            gone = to.numpy.full((size,), np.nan, "float32")
+            held = [to.numpy.stack([gone if each is None else to.wide(each) for each in state])]
+
+        def take(seen, *held):
+            self.take(seen, held[0] if held else None, shape)
+
+        sys.modules["jax"].debug.callback(take, seen, *held)
+        return y
+
+    def end(self):
+        barrier = getattr(sys.modules["jax"], "effects_barrier", None)
+        if barrier is not None:
+            barrier()
+
+
+class TensorFlow(taps.Operations):
+    """Of TensorFlow."""
+
+    def __init__(self, tf):
+        self.tf = tf
+
+    def wide(self, value):
+        return self.tf.cast(value, self.tf.float32)
+
+    def mean(self, value, axes):
+        for axis in axes:
+            value = self.tf.reduce_mean(value, axis=axis, keepdims=True)
+        return value
+
+    def absolute(self, value):
+        return self.tf.abs(value)
+
+    def stack(self, vectors):
+        return self.tf.stack(vectors)
+
+    def flat(self, value):
+        return self.tf.reshape(value, [-1])
+
+
+class OfTensorFlow(KerasTap):
+    """Keras on TensorFlow, eager, in tf.function and compiled by XLA."""
+
+    def __init__(self, layer, norm):
+        super(OfTensorFlow, self).__init__(layer, norm)
+        self.tf = sys.modules["tensorflow"]
+        self.to = TensorFlow(self.tf)
+        channels = min(taps.MOST, int(layer.moving_mean.shape[0])) if norm else 1
+        made = {
+            "seen": (len(taps.NAMES) if norm else 2, channels),
+            "state": (len(taps.STATE), channels),
+            "calls": (),
+            "sizes": (2,),  # values of a statistic, samples
+        }
+        self.held = {name: self.variable(np.full(shape, 0.0, np.float32)) for name, shape in made.items()}
+
+    def variable(self, value):
+        return self.tf.Variable(value, trainable=False)
+
+    def before(self):
+        found = super(OfTensorFlow, self).before()
+        return found and [
+            None if each is None else self.tf.identity(raw(each))[: taps.MOST] for each in found
+        ]
+
+    def assignments(self, state, x, y):
+        """What is to be put into the variables."""
+        to, tf, shape = self.to, self.tf, self.tf.shape(x)
+        if self.norm:
+            axis = axis_of(self.layer)
+            seen = taps.moments(to, x, y, axis)
+            of_channel = tf.cast(tf.size(x) // shape[axis % len(x.shape)], tf.float32)
+            sizes = tf.stack([of_channel, tf.cast(shape[0], tf.float32)])
+            gone = tf.fill(self.held["state"].shape[1:], np.float32("nan"))
+            held = tf.stack([gone if each is None else to.wide(each) for each in state])
+            return {"seen": seen, "sizes": sizes, "state": held}
+        return {"seen": taps.difference(to, x, y)}
+
+    def after(self, state, x, y):
+        if self.fits(x, y):
+            for name, value in self.assignments(state, x, y).items():
+                self.held[name].assign(value)
+            self.held["calls"].assign_add(1.0)
+        return y
+
+    def fits(self, x, y):
+        return (
+            all(hasattr(each, "shape") for each in (x, y)) and len(x.shape) > 1 and x.shape[1:] == y.shape[1:]
+        )
+
+    def read(self, variable):
+        return variable.numpy()
+
+    def write_zero(self, variable):
+        variable.assign(0.0)
+
+    def end(self):
+        tap = self.phases[self.phase]
+        tap.calls = int(self.read(self.held["calls"]))
+        self.write_zero(self.held["calls"])
+        if tap.calls:
+            tap.seen = self.read(self.held["seen"])
+            if self.norm:
+                tap.state = self.read(self.held["state"])
+                tap.values, tap.samples = (int(each) for each in self.read(self.held["sizes"]))
+
+
+def raw(variable):
+    """The tf.Variable of a variable of either Keras."""
+    return variable.value if hasattr(variable, "path") and not callable(variable.value) else variable
+
+
+class OfGraph(OfTensorFlow):
+    """Keras in a session: the output waits for what is assigned."""
+
+    def __init__(self, layer, norm):
+        tf = sys.modules["tensorflow"]
+        self.v1 = getattr(getattr(tf, "compat", tf), "v1", tf)
+        self.started = False
+        super(OfGraph, self).__init__(layer, norm)
+
+    def variable(self, value):
+        collections = [self.v1.GraphKeys.LOCAL_VARIABLES]
+        return self.v1.Variable(value, trainable=False, collections=collections)
+
+    def after(self, state, x, y):
+        if not self.fits(x, y):
+            return y
+        with self.v1.control_dependencies([each for each in state or () if each is not None]):
+            done = [
+                self.v1.assign(self.held[name], value)
+                for name, value in self.assignments(state, x, y).items()
+            ]
+            done.append(self.v1.assign_add(self.held["calls"], 1.0))
+        with self.v1.control_dependencies(done):
+            return self.v1.identity(y)
+
+    def start(self, session):
+        """Initialise the tap's variables."""
+        self.session = session
+        self.zero = self.v1.assign(self.held["calls"], 0.0)
+        session.run([each.initializer for each in self.held.values()])
+
+    def read(self, variable):
+        return self.session.run(variable)
+
+    def write_zero(self, variable):
+        self.session.run(self.zero)
