@@ -221,7 +221,7 @@ def _audited(subject: Subject, how: How, target: str, device: str, python: str, 
             outcome=answer.outcome, how="", steps=how.steps, input=[], source="", losses=[], seconds={},
             reason=answer.reason, output=answer.output,
         )  # fmt: skip
-    rows = findings.marked(layers.audited(record.layers, how.steps, record.framework))
+    rows = findings.marked(layers.audited(record.layers, how.steps, record.outcome == "ok"))
     answers = expected.answered(how.expect, rows) if record.outcome == "ok" else []
     return Audit(
         schema_version=SCHEMA_VERSION,

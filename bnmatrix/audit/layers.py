@@ -75,9 +75,16 @@ class AuditedLayer(msgspec.Struct, frozen=True):
     findings: list[str] = []
 
 
-def audited(records: Sequence[LayerRecord], steps: int, framework: str) -> list[AuditedLayer]:
-    """The rows; layers that hold nothing and have no mode of their own are left out."""
-    frozen = _frozen(records, framework)
+OF_WHOLE_STEPS = ("parameters", "frozen_parameters", "statistics", "state", "gradient", "updates_per_step")
+"""Facts that cannot be told where a step raised."""
+
+
+def audited(records: Sequence[LayerRecord], steps: int, whole: bool = True) -> list[AuditedLayer]:
+    """The rows; layers that hold nothing and have no mode of their own are left out.
+
+    whole: all steps were made
+    """
+    frozen = _frozen(records)
     modes = {record.path: _mode(record.training) for record in records}
     rows = []
     for record in records:
@@ -94,7 +101,7 @@ def audited(records: Sequence[LayerRecord], steps: int, framework: str) -> list[
             AuditedLayer(
                 record.path,
                 record.kind,
-                {name: facts[name] for name in FACTS if name in facts},
+                {name: facts[name] for name in FACTS if name in facts and (whole or name not in OF_WHOLE_STEPS)},
                 {each.name: Moved(each.by, each.of, each.share, each.is_parameter)
                  for each in tensors if each.moved},
                 [each.name for each in tensors if not each.moved],
@@ -103,7 +110,7 @@ def audited(records: Sequence[LayerRecord], steps: int, framework: str) -> list[
     return rows
 
 
-def _frozen(records: Sequence[LayerRecord], framework: str) -> dict[str, str]:
+def _frozen(records: Sequence[LayerRecord]) -> dict[str, str]:
     """{path: yes, no or partly}: of what a layer's flags say, or of what is around it."""
     flags: dict[str, set[bool]] = {}
     for record in records:
@@ -132,7 +139,8 @@ def _frozen(records: Sequence[LayerRecord], framework: str) -> dict[str, str]:
 
 def _facts(record: LayerRecord, steps: int) -> dict[str, str]:
     parameters = [each for each in record.tensors if each.is_parameter]
-    state = [each for each in record.tensors if not each.is_parameter and not _is_random(each.name)]
+    held = [each for each in record.tensors if not each.is_parameter and not _is_random(each.name)]
+    state = [each for each in held if each.name != COUNTER]  # nothing is computed from a count
     statistics = [each for each in state if each.name in STATISTICS]
     facts = {
         "mode": _mode(record.training),
@@ -147,7 +155,7 @@ def _facts(record: LayerRecord, steps: int) -> dict[str, str]:
     }
     if record.keeps_statistics:
         facts["normalised_by"] = normalised_by(record.training)
-        facts["updates_per_step"] = _updates(record, statistics, steps)
+        facts["updates_per_step"] = _updates(record, held, steps)
         facts["batch"] = _batch(record.training)
         facts["precision"] = _precision(statistics)
         facts["stuck"] = _stuck(statistics, facts["normalised_by"])
@@ -210,11 +218,11 @@ def _gradient(parameters: Sequence[TensorRecord]) -> str:
     return "zero" if any(each.gradient is not None for each in looked) else "none"
 
 
-def _updates(record: LayerRecord, statistics: Sequence[TensorRecord], steps: int) -> str:
+def _updates(record: LayerRecord, held: Sequence[TensorRecord], steps: int) -> str:
     """From a counter, or from the calls in which statistics moved."""
-    if _moved(statistics) != "updated":
+    if _moved([each for each in held if each.name in STATISTICS and each.name != COUNTER]) != "updated":
         return "0"
-    counter = next((each for each in statistics if each.name == COUNTER and each.by), None)
+    counter = next((each for each in held if each.name == COUNTER and each.by), None)
     if counter is not None and counter.by is not None:
         return f"{counter.by / steps:g}"
     if record.training.moving_calls:

@@ -6,6 +6,7 @@ The schemas are generated from the structs and lie in `bnmatrix/schemas/`; a tes
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,18 @@ def schema(kind: str) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "[tool.bnmatrix]" if is_read else f"what `bnmatrix {kind} --format json` prints",
-        **msgspec.json.schema(Configuration if is_read else TYPES[kind]),
+        **_tidy(msgspec.json.schema(Configuration if is_read else TYPES[kind])),
     }
+
+
+def _tidy(schema: Any) -> Any:
+    """The same with docstrings as they read: not every release of msgspec takes their indentation away."""
+    if isinstance(schema, dict):
+        return {
+            key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _tidy(value)
+            for key, value in schema.items()
+        }
+    return [_tidy(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def schema_file(kind: str) -> Path:

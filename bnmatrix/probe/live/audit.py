@@ -93,14 +93,16 @@ def _audit(asked: Dict[str, Any], record: Record) -> None:
     before, flags = live.snapshot(), live.flags()
     live.attach()
     started = time.perf_counter()
-    for number, loss in enumerate(live.train(given, target, asked["steps"]), 1):
-        record["losses"].append(loss)
-        record["stage"] = "step %d" % (number + 1)
-    record["seconds"]["steps"] = time.perf_counter() - started
+    try:
+        for number, loss in enumerate(live.train(given, target, asked["steps"]), 1):
+            record["losses"].append(loss)
+            record["stage"] = "step %d" % (number + 1)
+    finally:  # what was seen until it raised may say why
+        record["seconds"]["steps"] = time.perf_counter() - started
+        layers = {path: layer_of(live, path, before[path], flags[path]) for path in before}
+        record["layers"] = list(layers.values())
     record["stage"] = "after the steps"
-    layers = {path: layer_of(live, path, before[path], flags[path], asked["steps"]) for path in before}
     finish(live, record, asked, given, target, layers)
-    record["layers"] = list(layers.values())
 
 
 def finish(
@@ -156,7 +158,7 @@ def closer(live: Any, given: Any, target: Any, layers: Dict[str, Record], steps:
                 layer["moved_anew"] = anew[path]
 
 
-def layer_of(live: Any, path: str, before: Dict[str, np.ndarray], flags: Record, steps: int) -> Record:
+def layer_of(live: Any, path: str, before: Dict[str, np.ndarray], flags: Record) -> Record:
     """What became of one layer in the steps."""
     kind, module = live.kind(path)
     parameters = live.parameters(path)

@@ -92,8 +92,8 @@ def values_of(shape: Tuple[int, ...], axis: int) -> int:
 
 def chance_of(layer: Any) -> Any:
     """The rate of a layer that changes by chance what goes through it; None of any other layer."""
-    name = type(layer).__name__
-    if "Dropout" not in name and "Noise" not in name:
+    names = [base.__name__ for base in type(layer).__mro__]
+    if not any("Dropout" in name or "Noise" in name for name in names):
         return None
     for attribute in ("rate", "p", "stddev"):
         value = getattr(layer, attribute, None)

@@ -144,8 +144,8 @@ class TorchLive(object):
                     side = {1: LENGTH * 4, 2: SIDE, 3: LENGTH}[rank]
                     return (BATCH, module.in_channels) + (side,) * rank, "float", name
                 if hasattr(module, "num_features") and name.endswith("%dd" % rank):
-                    shape = (BATCH * 2, module.num_features) + (8,) * (rank - 1)
-                    return shape, "float", name
+                    spatial = (8,) * rank if rank > 1 else ()
+                    return (BATCH * 2, module.num_features, *spatial), "float", name
             if hasattr(module, "num_embeddings"):
                 return (BATCH, LENGTH), "int", name
             if name in ("Linear", "Bilinear") or (hasattr(module, "in_features") and own(module)):
@@ -182,7 +182,7 @@ class TorchLive(object):
 
     def _hook(self, path, module):
         watch, held = self.watches[path], own(module)
-        norm = "running_mean" in module._buffers
+        norm = hasattr(module, "running_mean")
         rate = taps.chance_of(module)
 
         def entered(called, arguments, *_):
@@ -346,7 +346,7 @@ class TorchLive(object):
         }  # fmt: skip
 
     def parameters(self, path):
-        return set(self.modules[path]._parameters)
+        return {name for name, _ in self.modules[path]._parameters.items()}  # of scripted ones no more works
 
     def tensor_facts(self, path, name):
         """What is known of one tensor beside its values."""
@@ -356,7 +356,7 @@ class TorchLive(object):
             group for group in (self.optimizer.param_groups if self.optimizer is not None else ())
             if any(held is tensor for held in group["params"])
         ]  # fmt: skip
-        is_parameter = name in module._parameters
+        is_parameter = name in self.parameters(path)
         flag = bool(tensor.requires_grad) if is_parameter and tensor is not None else None
         stepped = flag if self.optimizer is None else bool(groups)
         if self.subject.step is not None and self.optimizer is None:
@@ -384,7 +384,7 @@ class TorchLive(object):
         return taps.chance_of(self.modules[path])
 
     def keeps_statistics(self, path):
-        return "running_mean" in self.modules[path]._buffers
+        return hasattr(self.modules[path], "running_mean")
 
 
 def listed(names):
