@@ -101,7 +101,10 @@ def audited(records: Sequence[LayerRecord], steps: int, whole: bool = True) -> l
             AuditedLayer(
                 record.path,
                 record.kind,
-                {name: facts[name] for name in FACTS if name in facts and (whole or name not in OF_WHOLE_STEPS)},
+                {
+                    name: facts[name]
+                    for name in FACTS if name in facts and (whole or name not in OF_WHOLE_STEPS)
+                },
                 {each.name: Moved(each.by, each.of, each.share, each.is_parameter)
                  for each in tensors if each.moved},
                 [each.name for each in tensors if not each.moved],

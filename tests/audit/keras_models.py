@@ -119,13 +119,14 @@ def pairs(keras: Any, generation: int) -> dict[str, tuple[Factory, Factory]]:
         x = layers.GlobalAveragePooling2D()(x)
         return compiled(keras.Model(inputs, layers.Dense(2)(x)))
 
-    def over_all(weights: str) -> Any:
-        """A step of the user's own that goes over `weights` of the model."""
+    def over_all(frozen_ones: bool) -> Any:
+        """A step of the user's own, over the frozen parameters as well or over the trainable ones."""
         model = frozen()
+        parameters = [each for each in model.weights if "moving_" not in each.name]
 
         def step(model: Any) -> None:
             model(np.ones((4, *SHAPE), np.float32), training=True)
-            for variable in getattr(model, weights):
+            for variable in parameters if frozen_ones else model.trainable_weights:
                 variable.assign(np.asarray(variable) * 0.9 + 0.01)
 
         return {"model": model, "step": step, "input": np.ones((4, *SHAPE), np.float32)}
@@ -147,20 +148,22 @@ def pairs(keras: Any, generation: int) -> dict[str, tuple[Factory, Factory]]:
     def subclassed(**options: Any) -> Factory:
         return lambda: built(Subclassed(**options))
 
+    plain = subclassed()
+
     found: dict[str, tuple[Factory, Factory]] = {
-        "BN002": (subclassed(stop=True), subclassed()),
-        "BN003": (lambda: over_all("weights"), lambda: over_all("trainable_weights")),
+        "BN002": (subclassed(stop=True), plain),
+        "BN003": (lambda: over_all(True), lambda: over_all(False)),
         "BN004": (lambda: shared(True), lambda: shared(False)),
-        "BN005": (subclassed(modes={"norm": True}), subclassed()),
+        "BN005": (subclassed(modes={"norm": True}), plain),
         "BN007": (lambda: late(False), lambda: late(True)),
-        "BN009": (subclassed(norm=Lying()), subclassed()),
+        "BN009": (lambda: built(Subclassed(norm=Lying())), plain),
         "BN010": (lambda: of_samples(1), lambda: of_samples(4)),
-        "BN011": (lambda: low("bfloat16"), lambda: low("float32")),
-        "BN012": (subclassed(modes={"drop": False}), subclassed()),
-        "BN013": (subclassed(modes={"drop": True}), subclassed()),
+        "BN012": (subclassed(modes={"drop": False}), plain),
+        "BN013": (subclassed(modes={"drop": True}), plain),
     }
     if generation == 3:
         found["BN001"] = (lambda: frozen_variables(False), lambda: frozen_variables(True))
+        found["BN011"] = (lambda: low("bfloat16"), lambda: low("float32"))  # Keras 2 stores float32
         found["BN006"] = (lambda: functional(training=False), functional)
-        found["BN014"] = (lambda: built(WithoutArgument()), subclassed())
+        found["BN014"] = (lambda: built(WithoutArgument()), plain)
     return found

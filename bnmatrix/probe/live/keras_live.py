@@ -332,7 +332,8 @@ class KerasLive(object):
             if path and above in found:
                 found[path] = found[above]
             for part in parts(layer):
-                modes = {mode for mode in map(given_mode, nodes_of(part, layer)) if mode is not None}
+                usual = usual_mode(part)
+                modes = {given_mode(node) for node in nodes_of(part, layer)} - {None, usual}
                 if len(modes) == 1:
                     below = "%s.%s" % (path, part.name) if path else part.name
                     found[below] = modes.pop()
@@ -388,6 +389,15 @@ def nodes_of(part, model):
         return []
     kept = {id(node) for nodes in by_depth.values() for node in nodes}
     return [node for node in getattr(part, "_inbound_nodes", ()) if id(node) in kept]
+
+
+def usual_mode(layer):
+    """The mode that the layer's call has where none is given: a functional model keeps it as if it were."""
+    try:
+        mode = inspect.signature(layer.call).parameters["training"].default
+    except (KeyError, TypeError, ValueError):
+        return None
+    return mode if isinstance(mode, bool) else None
 
 
 def given_mode(node):
