@@ -265,6 +265,17 @@ def found(rows: Sequence[layers.AuditedLayer], framework: str) -> list[Found]:
     return made
 
 
+def error_of(audited: Audit) -> BnmatrixError:
+    """Why there is no whole audit, with the user's own line and what to do next."""
+    place = f" ({audited.place})" if audited.place else ""
+    reason = audited.reason or audited.outcome
+    if audited.outcome in ("crashed", "timed_out"):
+        reason = f"the process of {audited.subject} was lost: {reason}"
+    error = BnmatrixError(f"{reason}{place}", audited.hint)
+    error.exit_code = exit_code(audited)
+    return error
+
+
 def fixes(audited: Audit) -> str:
     """What mends all that was found, as one text of Python."""
     if not audited.findings:

@@ -9,7 +9,6 @@ import typer
 from bnmatrix.cli import options
 
 if TYPE_CHECKING:
-    from bnmatrix.audit.auditing import Audit
     from bnmatrix.target import Target
 
 FORMATS = ("table", "json", "markdown")
@@ -135,11 +134,17 @@ def audit(
     target = _target(framework or settings.framework)
     note(f"auditing {settings.subject.shown} in {framework or auditing.CURRENT}", quiet)
     found = auditing.audit(settings.subject, settings.how, target, how.options)
+    if format == "table" and not found.layers and found.outcome != "ok":  # there is no page to be shown
+        raise auditing.error_of(found)
     if fix:
         write_text(auditing.fixes(found), path)
     else:
         write(found, format, path, expand)
-    _say_what_went_wrong(found, verbose)
+    if found.outcome != "ok":
+        error = auditing.error_of(found)
+        note("\n  ".join(part for part in (f"bnmatrix: {error.message}", error.hint) if part), quiet=False)
+    if found.output and verbose:
+        note(found.output, quiet=False)
     return auditing.exit_code(found, strict or settings.strict)
 
 
@@ -147,15 +152,3 @@ def _target(text: str | None) -> Target | None:
     from bnmatrix.target import parse
 
     return parse(text) if text else None
-
-
-def _say_what_went_wrong(found: Audit, verbose: bool) -> None:
-    """On stderr, so that it is seen whatever becomes of stdout."""
-    if found.outcome == "ok":
-        return
-    place = f" ({found.place})" if found.place else ""
-    typer.echo(f"error: {found.reason or found.outcome}{place}", err=True)
-    if found.hint:
-        typer.echo(f"  {found.hint}", err=True)
-    if found.output and verbose:
-        typer.echo(found.output, err=True)

@@ -20,6 +20,7 @@ from .keras_parts import flat, keras_of
 from .refusals import Refused
 from .subject import Subject, found_in, guarded, load, refusal
 from .torch_live import TorchLive, listed
+from .torch_parts import joined
 
 Record = Dict[str, Any]
 
@@ -41,11 +42,25 @@ def audit(asked: Dict[str, Any]) -> Record:
             record.update(outcome="refused", reason=error.message, hint=error.hint, place=error.place)
         except (Exception, SystemExit) as error:
             told = refusal(error, "%s raised" % record["stage"], path)
-            record.update(outcome="raised", reason=told.message, hint=told.hint, place=told.place)
+            hint = told.hint
+            if hint is None and "input" in record:
+                sizes, source = ", ".join(record["input"]["shapes"]), record["input"]["source"]
+                hint = "the input was %s (%s): --input-shape or --input gives another" % (sizes, source)
+            record.update(outcome="raised", reason=told.message, hint=hint, place=told.place)
     record["warnings"] = [
         {"category": each.category.__name__, "message": first_line(each.message)} for each in caught
     ]
-    return record
+    plain: Record = finite(record)
+    return plain
+
+
+def finite(value: Any) -> Any:
+    """The same with None in place of every number that JSON cannot tell."""
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    return [finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def prepared(family: str) -> None:
@@ -112,10 +127,10 @@ def finish(
     lost = [number for number, loss in enumerate(record["losses"], 1)
             if loss is not None and not np.isfinite(loss)]  # fmt: skip
     if lost:
-        broken = ["%s.%s" % (path, each["name"]) for path, layer in layers.items()
+        broken = [joined(path, each["name"]) for path, layer in layers.items()
                   for each in layer["tensors"] if each["lost"]]  # fmt: skip
         told = "the loss of step %d is no number" % lost[0]
-        told += ", and so are %s after it" % listed(broken) if broken else ""
+        told += ", and after it neither is %s" % listed(broken) if broken else ""
         raise Refused(told, "give another input or a smaller step: what moves cannot be told from it")
     if asked.get("look_closer", True):
         closer(live, given, target, layers, asked["steps"])
@@ -182,7 +197,7 @@ def moved(name: str, before: np.ndarray, now: Any) -> Record:
     if not before.size:
         return found
     wide = np.complex128 if np.iscomplexobj(before) else np.float64
-    found["of"] = number(np.abs(before).max())
+    found["of"] = float(np.abs(before).max())
     if not found["moved"]:
         return found
     if now is None or now.shape != before.shape:
@@ -190,14 +205,8 @@ def moved(name: str, before: np.ndarray, now: Any) -> Record:
     with np.errstate(invalid="ignore", over="ignore"):
         distance = np.abs(now.astype(wide) - before.astype(wide))
     found["lost"] = bool(now.dtype.kind in "fc" and not np.isfinite(now).all())
-    found["by"], found["share"] = number(distance.max()), float((distance > 0).mean())
+    found["by"], found["share"] = float(distance.max()), float((distance > 0).mean())
     return found
-
-
-def number(value: Any) -> Any:
-    """A float, or None where it is none."""
-    found = float(value)
-    return found if np.isfinite(found) else None
 
 
 def phase_of(live: Any, path: str, phase: str) -> Record:

@@ -127,7 +127,8 @@ def refusal(error: BaseException, what: str, path: List[str]) -> Refused:
         hint = "%s is not installed for %s" % (error.name, sys.executable)
     elif any(word in lower for word in ("cuda", "no gpus", "gpu device")):
         hint = "it needs a GPU: --device gpu where there is one, or have the factory make it on the CPU"
-    return Refused(text, hint, place_of(error, path))
+    place = place_of(error, path)
+    return Refused(text, hint, None if place and place in text else place)  # a SyntaxError tells it itself
 
 
 def found_in(said: Dict[str, Any]) -> Any:
