@@ -14,6 +14,8 @@ import msgspec
 
 from bnmatrix import __version__
 from bnmatrix.axes import AXES, Cell, is_sensible, make_cell
+from bnmatrix.claim import Claim
+from bnmatrix.claim_file import every
 from bnmatrix.comparison import severity
 from bnmatrix.deciding import Decision, decisions, is_same
 from bnmatrix.errors import MEANINGS, BnmatrixError, Exit
@@ -71,13 +73,16 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_word(word: str) -> Explanation | None:
-    """What an exit code, a fact or an axis is; None of any other word."""
+    """What an exit code, a fact, an axis or a claim is; None of any other word. Raises UsageError."""
     meaning, values = "", dict[str, str]()
     if word.isdigit() and int(word) in set(Exit):
         meaning = f"exit code {word}: {MEANINGS[Exit(int(word))]}"
     elif word in FACTS:
         meaning = f"the fact {word}: {FACTS[word]}. A change of it is {severity(word)}"
         values = dict.fromkeys(WORDS.get(word, ()), "")
+    elif claim := _claim(word):
+        meaning = f"the claim {word}: {claim.says}"
+        values = _how_measured(claim)
     elif word in AXES:
         axis = AXES[word]
         meaning = f"the axis {word}: {axis.meaning}; {axis.default} where nothing is said"
@@ -87,6 +92,31 @@ def of_word(word: str) -> Explanation | None:
     return Explanation(
         schema_version=SCHEMA_VERSION, bnmatrix=__version__, what=word, meaning=meaning, values=values
     )
+
+
+def _claim(word: str) -> Claim | None:
+    """The claim of this id, if there is one."""
+    return next((claim for claim in every() if claim.id == word), None) if "-" in word else None
+
+
+def _how_measured(claim: Claim) -> dict[str, str]:
+    """Who makes a claim, what it speaks of, and which cells decide."""
+    found = {"source": claim.source, "speaks of": ", ".join(claim.frameworks)}
+    for name in claim.frameworks:
+        if name in FAMILIES and (number := len(cells(claim.scenario, FAMILIES[name]))):
+            found[f"cells of {name}"] = str(number)
+    for number, expectation in enumerate(claim.scenario.expect, 1):
+        facts = [f"{fact} {' or '.join(words)}" for fact, words in expectation.facts.items()]
+        facts += [f"{slot} {numbers}" for slot, numbers in expectation.measured.items()]
+        facts += [f"{size} values of {slot}" for slot, size in expectation.sizes.items()]
+        where = ", ".join(f"{axis}={'|'.join(values)}" for axis, values in expectation.where.items())
+        only = f" (of {', '.join(expectation.frameworks)})" if expectation.frameworks else ""
+        found[f"expects {number}"] = (
+            f"{expectation.says}{only}: {', '.join(facts)}{' where ' if where else ''}{where}"
+        )
+    for part in claim.models:
+        found[f"model {part.factory}"] = part.says
+    return found
 
 
 def of_cell(
@@ -220,4 +250,4 @@ def sentences(doc: str) -> list[str]:
 
 def words() -> list[str]:
     """All that can be explained but cells."""
-    return [*(str(int(code)) for code in Exit), *FACTS, *AXES]
+    return [*(str(int(code)) for code in Exit), *FACTS, *AXES, *(claim.id for claim in every())]

@@ -27,6 +27,7 @@ COMMANDS = {
     "bisect": "bisect",
     "lock": "lock",
     "check": "check",
+    "claims": "claims",
     "explain": "explain",
     "list": "list_",
     "env": "app",

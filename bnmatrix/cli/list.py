@@ -9,7 +9,7 @@ import typer
 from bnmatrix.cli.options import _matching
 from bnmatrix.errors import Exit
 
-KINDS = ("layers", "frameworks", "axes", "scenarios")
+KINDS = ("layers", "frameworks", "axes", "scenarios", "claims")
 FORMATS = ("table", "json")
 
 
@@ -32,7 +32,7 @@ Format = Annotated[
 
 
 def list_(what: What, format: Format = "table") -> int:
-    """List layers, frameworks, axes or scenarios."""
+    """List layers, frameworks, axes, scenarios or claims."""
     from bnmatrix.errors import unknown
     from bnmatrix.render import listing
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from bnmatrix.bisect import Bisection
     from bnmatrix.checked import Check
+    from bnmatrix.claims import Claims
     from bnmatrix.comparison import Diff
     from bnmatrix.explaining import Explanation
     from bnmatrix.matrix import Matrix
     from bnmatrix.timeline import Timeline
 
-    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation
+    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation | Claims
 
 FORMATS = ("table", "json", "csv", "markdown")
 

@@ -13,6 +13,7 @@ import msgspec
 
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
+from bnmatrix.claims import Claims
 from bnmatrix.comparison import Diff, Likened
 from bnmatrix.configuration import Configuration
 from bnmatrix.explaining import Explanation
@@ -31,6 +32,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "bisect": Bisection,
     "check": Check,
     "explain": Explanation,
+    "claims": Claims,
 }
 
 CONFIGURATION = "configuration"

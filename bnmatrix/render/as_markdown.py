@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from bnmatrix.accepted import EXPIRED, UNMATCHED
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
+from bnmatrix.claims import Claims
 from bnmatrix.comparison import Condition, Diff, Likened
 from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
-from bnmatrix.render import explain_page, over_time, searched, wording
+from bnmatrix.render import claims_page, explain_page, over_time, searched, wording
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
 from bnmatrix.timeline import Timeline
 
@@ -37,6 +38,8 @@ def text(result: Result) -> str:
         lines = _check(result)
     elif isinstance(result, Explanation):
         lines = _explanation(result)
+    elif isinstance(result, Claims):
+        lines = _claims(result)
     else:
         lines = _diff(result) if isinstance(result, Diff) else _run(result)
     if isinstance(result, Likened):
@@ -75,6 +78,21 @@ def _explanation(explanation: Explanation) -> Iterable[str]:
         if explained.documentation:
             yield from ("", "**Its own documentation**", "")
         yield from (f"> {_plain(sentence)}\n" for sentence in explained.documentation)
+
+
+def _claims(claims: Claims) -> Iterable[str]:
+    yield from (f"## {_plain(claims_page.title(claims))}", "")
+    for claim in claims.claims:
+        yield from (f"### {claim.id}", "", f"> {_plain(claim.says)} ({_plain(claim.source)})", "")
+        if claims.timeline:
+            runs = [[over_time.span(run.first, run.last), run.verdict, run.answer] for run in claim.runs]
+        else:
+            runs = [[each.target, each.verdict, each.answer] for each in claim.verdicts]
+        rows = [[_plain(name), f"**{word}**", _plain(answer)] for name, word, answer in runs]
+        yield from _table(["release" if claims.timeline else "target", "verdict", "what was measured"], rows)
+        for each in claim.verdicts if not claims.timeline else []:
+            yield from (f"- {_plain(each.target)}: {_plain(text)}" for text in claims_page.remarks(each))
+    yield from ("", *(f"{_plain(text)}\n" for text in claims_page.beneath(claims)))
 
 
 def _run(matrix: Matrix) -> Iterable[str]:

@@ -113,6 +113,23 @@ def scenarios() -> list[Entry]:
     ]
 
 
+def claims() -> list[Entry]:
+    """Every claim: the shipped ones and the project's."""
+    from bnmatrix.claim_file import every
+
+    return [
+        {
+            "name": claim.id,
+            "says": claim.says,
+            "source": claim.source,
+            "frameworks": list(claim.frameworks),
+            "expectations": len(claim.scenario.expect),
+            "models": [part.factory for part in claim.models],
+        }
+        for claim in every()
+    ]
+
+
 def as_json(entries: Sequence[Entry]) -> str:
     """The entries as JSON."""
     return json.dumps(entries, indent=2)
@@ -120,7 +137,14 @@ def as_json(entries: Sequence[Entry]) -> str:
 
 def as_text(kind: str, entries: Sequence[Entry]) -> str:
     """The entries in columns, as wide as the terminal."""
-    shape = {"layers": _layers, "frameworks": _frameworks, "axes": _axes, "scenarios": _scenarios}[kind]
+    shapes = {
+        "layers": _layers,
+        "frameworks": _frameworks,
+        "axes": _axes,
+        "scenarios": _scenarios,
+        "claims": _claims,
+    }
+    shape = shapes[kind]
     heading, *rows = shape(entries)
     return "\n".join(columns(heading, rows, shutil.get_terminal_size((80, 24)).columns))
 
@@ -167,6 +191,13 @@ def _scenarios(entries: Sequence[Entry]) -> Iterator[Row]:
     for entry in entries:
         about = f" ({', '.join(entry['frameworks'])})" if entry["frameworks"] else ""
         yield entry["name"], entry["title"] + about
+
+
+def _claims(entries: Sequence[Entry]) -> Iterator[Row]:
+    yield "claim", "what it says"
+    for entry in entries:
+        frameworks = _families(entry["frameworks"])
+        yield entry["name"], entry["says"] + (f" [{frameworks}]" if frameworks != "not " else "")
 
 
 def columns(heading: Row, rows: Sequence[Row], width: int) -> Iterator[str]:
