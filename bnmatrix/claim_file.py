@@ -103,7 +103,7 @@ class _Reader(Reader):
 
     def where(self, word: str) -> str:
         if self.within is not None:
-            sought = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
+            sought = re.compile(rf"(?<![\w.-])(claim\.)?{re.escape(word)}(?![\w.-])")
             for number in self.within:
                 if sought.search(self.lines[number].partition("#")[0]):
                     return f"{self.path}:{number + 1}: "

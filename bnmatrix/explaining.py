@@ -80,23 +80,18 @@ def of_word(word: str) -> Explanation | None:
     elif word in FACTS:
         meaning = f"the fact {word}: {FACTS[word]}. A change of it is {severity(word)}"
         values = dict.fromkeys(WORDS.get(word, ()), "")
-    elif claim := _claim(word):
-        meaning = f"the claim {word}: {claim.says}"
-        values = _how_measured(claim)
     elif word in AXES:
         axis = AXES[word]
         meaning = f"the axis {word}: {axis.meaning}; {axis.default} where nothing is said"
         values = dict(axis.values)
+    elif claim := next((claim for claim in every() if claim.id == word), None):
+        meaning = f"the claim {word}: {claim.says}"
+        values = _how_measured(claim)
     if not meaning:
         return None
     return Explanation(
         schema_version=SCHEMA_VERSION, bnmatrix=__version__, what=word, meaning=meaning, values=values
     )
-
-
-def _claim(word: str) -> Claim | None:
-    """The claim of this id, if there is one."""
-    return next((claim for claim in every() if claim.id == word), None) if "-" in word else None
 
 
 def _how_measured(claim: Claim) -> dict[str, str]:

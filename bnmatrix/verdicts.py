@@ -168,8 +168,9 @@ def _where(results: Sequence[CellResult], among: Sequence[str], some: Sequence[s
 
 
 def _sorted(axes: Mapping[str, str]) -> dict[str, str]:
-    """The axes, those last that follow from an execution: of two conditions that do the first one is told."""
-    return {**{axis: value for axis, value in axes.items() if axis not in FOLLOWING}, **axes}
+    """The axes, the execution first and what follows from it last: of two conditions the first is told."""
+    rest = {axis: value for axis, value in axes.items() if axis not in FOLLOWING}
+    return {"execution": axes["execution"], **rest, **axes}
 
 
 def _is_met(answer: Answer, results: Sequence[CellResult]) -> bool:

@@ -51,6 +51,11 @@ facts = { gamma = "unchanged" }
 """
 
 
+MODEL = '[[claim.model]]\nsays = "x"\nfactory = "x"\nexpect = { a = { gamma = "updated" } }'
+
+ANSWER = '[[claim.answer]]\nsays = "x"'
+
+
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
@@ -155,23 +160,31 @@ def test_a_product_may_have_layers_of_ones_own(write) -> None:
         ('source = "a colleague"', "", "claims.toml:2: a [[claim]] needs id, says and source", None),
         ('id = "mine"', 'id = "Mine own"', "claims.toml:3: the id 'Mine own' is not written", None),
         ("facts = {", "fact = {", "unknown field of [[claim.expect]] 'fact'", "'facts'"),
-        ('"unchanged"', '"unchangd"', "claims.toml:13: unknown value of the fact gamma 'unchangd'", "'unchanged'"),
+        ('"unchanged"', '"unchangd"', "claims.toml:13: unknown value of the fact gamma", "'unchanged'"),
         ('["torch"]', '["torhc"]', "claims.toml:6: unknown framework 'torhc'", "'torch'"),
         ("trainable = false", "trainible = false", "unknown field of [[product]] 'trainible'", "'trainable'"),
-        ("[[claim.product]]\ntrainable = false", "", "claims.toml:3: the claim mine has nothing that measures", None),
-        ('facts = { gamma = "unchanged" }', "", "unknown expectation of the scenario 'its scale holds'", None),
-        ("[[claim.product]]", 'scenario = "frozn_gamma_beta_hold"\n[[claim.product]]', "unknown scenario", "did you"),
-        ("[[claim.expect]]", '[[claim.model]]\nsays="x"\nfactory="x"\nexpect={a={gamma="updated"}}\n[[claim.expect]]',
-         "claims.toml:13: 'x' names no function", "module:function"),
-        ("[[claim.expect]]", '[[claim.answer]]\nsays = "x"\n[[claim.expect]]', "needs says and shown", None),
-        ("[[claim.expect]]", '[[claim.answer]]\nsays = "x"\nshown = [{where={}}]\n[[claim.expect]]',
-         "an entry of shown needs facts, or same_as", None),
+        ("[[claim.product]]\ntrainable = false", "", "claims.toml:3: the claim mine has nothing that", None),
+        ('facts = { gamma = "unchanged" }', "", "unknown expectation of the scenario 'its scale", None),
+        ("[[claim.product]]", 'scenario = "frozn"\n[[claim.product]]', "unknown scenario 'frozn'", None),
+        (
+            "[[claim.expect]]",
+            f"{MODEL}\n[[claim.expect]]",
+            "claims.toml:13: 'x' names no function",
+            "module:",
+        ),
+        ("[[claim.expect]]", f"{ANSWER}\n[[claim.expect]]", "claims.toml:11: a [[claim.answer]] needs", None),
+        (
+            "[[claim.expect]]",
+            f"{ANSWER}\nshown = [{{where={{}}}}]\n[[claim.expect]]",
+            "needs facts, or same_as",
+            None,
+        ),
         (MINE, MINE + MINE, "claims.toml:16: there is another claim mine", None),
-        (MINE, MINE.replace('"mine"', '"tf1-example"'), "there is another claim tf1-example", "an id of its own"),
+        (MINE, MINE.replace('"mine"', '"tf1-example"'), "there is another claim tf1-example", "an id of its"),
         (MINE, "", "has no [[claim]]", None),
         (MINE, "[[claim", "is not TOML", None),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_told_with_its_place(write, old: str, new: str, message: str, hint: str | None) -> None:
     path = write(MINE.replace(old, new))
     with pytest.raises(UsageError) as told:

@@ -90,8 +90,10 @@ def _claims(claims: Claims) -> Iterable[str]:
             runs = [[each.target, each.verdict, each.answer] for each in claim.verdicts]
         rows = [[_plain(name), f"**{word}**", _plain(answer)] for name, word, answer in runs]
         yield from _table(["release" if claims.timeline else "target", "verdict", "what was measured"], rows)
-        for each in claim.verdicts if not claims.timeline else []:
-            yield from (f"- {_plain(each.target)}: {_plain(text)}" for text in claims_page.remarks(each))
+        if not claims.timeline:
+            told = [(each.target, text) for each in claim.verdicts for text in claims_page.remarks(each)]
+            yield from (f"- {_plain(target)}: {_plain(text)}" for target, text in told)
+            yield from [""] if told else []
     yield from ("", *(f"{_plain(text)}\n" for text in claims_page.beneath(claims)))
 
 

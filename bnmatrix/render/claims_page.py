@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from bnmatrix.claims import Claimed, Claims
-from bnmatrix.render import over_time
+from bnmatrix.render import over_time, wording
 from bnmatrix.render.layout import INDENT, STYLES, Sheet, View, indented, ruled
 from bnmatrix.verdicts import (
     CONTRADICTED,
@@ -114,7 +114,7 @@ def remarks(verdict: Verdict, shown: Sequence[Deciding] | None = None) -> list[s
     lines = []
     if is_against := verdict.verdict in (PARTLY, CONTRADICTED):
         where = " or ".join(map(in_words, verdict.where))
-        count = f"{verdict.against} of {verdict.agree + verdict.against} cells"
+        count = f"{verdict.against} of {wording.cells(verdict.agree + verdict.against)}"
         lines.append(f"against it: {count}{', where ' if where else ''}{where}")
     if shown is not None:
         lines += cells(shown)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bnmatrix.axes import AXES
+from bnmatrix.claim_file import every
 from bnmatrix.layers import layers
 from bnmatrix.placement import Wishes, installed
 from bnmatrix.scenario_file import names
@@ -29,6 +30,7 @@ LIGHT = {
     "list frameworks": {*ALWAYS, "rich"},
     "list axes": {*ALWAYS, "rich", "msgspec"},
     "list scenarios": {*ALWAYS, "rich"},
+    "list claims": {*ALWAYS, "rich"},
     "run --framework tf3": {*ALWAYS, "rich"},
 }
 
@@ -80,7 +82,13 @@ def test_the_version_is_that_of_the_package(bnmatrix: Run) -> None:
     assert bnmatrix("--version").stdout == f"bnmatrix {__version__}\n"
 
 
-LISTS = {"layers": list(layers()), "axes": list(AXES), "scenarios": names(), "frameworks": list(FAMILIES)}
+LISTS = {
+    "layers": list(layers()),
+    "axes": list(AXES),
+    "scenarios": names(),
+    "frameworks": list(FAMILIES),
+    "claims": [claim.id for claim in every()],
+}
 
 
 @pytest.mark.parametrize("kind", LISTS)
