@@ -95,6 +95,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     tolerances: Annotated[
         dict[str, float], _told(f"{{fact: share of its value that it may differ by}}: {', '.join(DEGREES)}")
     ] = {}
+    claims: Annotated[list[str], _told("files of claims of the project's own, beside the shipped ones")] = []
     targets: Annotated[dict[str, Named], _told("names for targets of the project's own")] = {}
     audit: Annotated[Audited, _told("the project's model, for `bnmatrix audit`")] = Audited()
 

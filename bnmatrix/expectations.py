@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -61,19 +61,45 @@ def _answer(scenario: Scenario, expectation: Expectation, target: TargetMatrix) 
     )
 
 
-def _against(cell: CellResult, expectation: Expectation) -> str:
-    """What of a cell contradicts the expectation, in words; nothing where all of it holds."""
+class Held(NamedTuple):
+    """One thing that an expectation says of a cell: what it expects, what was measured, in words."""
+
+    what: str
+    expected: str
+    measured: str
+    agrees: bool
+
+    @property
+    def against(self) -> str:
+        """`gamma is updated, not unchanged`"""
+        return f"{self.what} is {self.measured}, not {self.expected}"
+
+
+def held(cell: CellResult, expectation: Expectation) -> list[Held]:
+    """All that the expectation says, held against the cell: facts, then numbers, then how many there are."""
     facts = [
-        f"{fact} is {_told(cell, fact)}, not {' or '.join(words)}"
+        Held(fact, " or ".join(words), _told(cell, fact), _is(cell, fact, words))
         for fact, words in expectation.facts.items()
-        if not _is(cell, fact, words)
     ]
     slots = [
-        f"{slot} reads {_reading(cell, slot)}"
+        Held(slot, str(numbers), str(_reading(cell, slot)), _reads(cell, slot, numbers))
         for slot, numbers in expectation.measured.items()
-        if not _reads(cell, slot, numbers)
     ]
-    return "; ".join(facts + slots)
+    sizes = [
+        Held(f"size of {slot}", str(size), str(found), found == size)
+        for slot, size in expectation.sizes.items()
+        for found in [_size(cell, slot)]
+    ]
+    return facts + slots + sizes
+
+
+def _against(cell: CellResult, expectation: Expectation) -> str:
+    """What of a cell contradicts the expectation, in words; nothing where all of it holds."""
+    return "; ".join(
+        f"{each.what} reads {each.measured}" if each.what in expectation.measured else each.against
+        for each in held(cell, expectation)
+        if not each.agrees
+    )
 
 
 def _told(cell: CellResult, fact: str) -> str:
@@ -84,6 +110,13 @@ def _reading(cell: CellResult, slot: str) -> list[float]:
     """The slot's values after the first step; none where it is not there or was not kept."""
     found: list[float] = cell.measured.get(slot, {}).get("first", [])
     return found
+
+
+def _size(cell: CellResult, slot: str) -> int:
+    """How many values the slot has; 0 where it is not there."""
+    found = cell.measured.get(slot, {})
+    first = found.get("first", [])
+    return int(found.get("size", len(first) if isinstance(first, list) else 1))
 
 
 def _is(cell: CellResult, fact: str, words: Sequence[str]) -> bool:

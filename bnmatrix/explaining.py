@@ -16,6 +16,8 @@ from bnmatrix import __version__
 from bnmatrix.audit import findings
 from bnmatrix.audit.findings import Finding
 from bnmatrix.axes import AXES, Cell, is_sensible, make_cell
+from bnmatrix.claim import Claim
+from bnmatrix.claim_file import every
 from bnmatrix.comparison import severity
 from bnmatrix.deciding import Decision, decisions, is_same
 from bnmatrix.errors import MEANINGS, BnmatrixError, Exit
@@ -74,7 +76,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_word(word: str) -> Explanation | None:
-    """What an exit code, a fact, an axis or a finding is; None of any other word."""
+    """What an exit code, a fact, an axis, a finding or a claim is; else None. Raises UsageError."""
     meaning, values = "", dict[str, str]()
     finding = findings.of_word(word)
     if word.isdigit() and int(word) in set(Exit):
@@ -88,6 +90,9 @@ def of_word(word: str) -> Explanation | None:
         values = dict(axis.values)
     elif finding is not None:
         meaning = f"the finding {finding.id} {finding.name}: {finding.title}"
+    elif claim := next((claim for claim in every() if claim.id == word), None):
+        meaning = f"the claim {word}: {claim.says}"
+        values = _how_measured(claim)
     if not meaning:
         return None
     return Explanation(
@@ -98,6 +103,26 @@ def of_word(word: str) -> Explanation | None:
         values=values,
         finding=finding,
     )
+
+
+def _how_measured(claim: Claim) -> dict[str, str]:
+    """Who makes a claim, what it speaks of, and which cells decide."""
+    found = {"source": claim.source, "speaks of": ", ".join(claim.frameworks)}
+    for name in claim.frameworks:
+        if name in FAMILIES and (number := len(cells(claim.scenario, FAMILIES[name]))):
+            found[f"cells of {name}"] = str(number)
+    for number, expectation in enumerate(claim.scenario.expect, 1):
+        facts = [f"{fact} {' or '.join(words)}" for fact, words in expectation.facts.items()]
+        facts += [f"{slot} {numbers}" for slot, numbers in expectation.measured.items()]
+        facts += [f"{size} values of {slot}" for slot, size in expectation.sizes.items()]
+        where = ", ".join(f"{axis}={'|'.join(values)}" for axis, values in expectation.where.items())
+        only = f" (of {', '.join(expectation.frameworks)})" if expectation.frameworks else ""
+        found[f"expects {number}"] = (
+            f"{expectation.says}{only}: {', '.join(facts)}{' where ' if where else ''}{where}"
+        )
+    for part in claim.models:
+        found[f"model {part.factory}"] = part.says
+    return found
 
 
 def of_cell(
@@ -231,4 +256,5 @@ def sentences(doc: str) -> list[str]:
 
 def words() -> list[str]:
     """All that can be explained but cells."""
-    return [*(str(int(code)) for code in Exit), *FACTS, *AXES, *findings.findings()]
+    known = (*findings.findings(), *(claim.id for claim in every()))
+    return [*(str(int(code)) for code in Exit), *FACTS, *AXES, *known]

@@ -17,7 +17,7 @@ from bnmatrix.axes import Cell, as_like
 from bnmatrix.errors import BnmatrixError, Exit, UsageError
 from bnmatrix.laws import defaults, laws
 from bnmatrix.matrix import SCHEMA_VERSION, CellResult, Matrix, TargetMatrix
-from bnmatrix.own_layers import Project, as_sent, is_own, project
+from bnmatrix.own_layers import Project, as_sent, examples, is_own, is_shipped, project
 from bnmatrix.placement import Placement, Wishes, code_of, place, ready, with_module
 from bnmatrix.records import Header, Place, Records
 from bnmatrix.scenario import Given
@@ -134,15 +134,20 @@ def place_of(placement: Placement, device: str) -> Place:
 
 def project_of(plans: Sequence[Plan]) -> Project | None:
     """Where layers of the user's own lie, if one of the plans has any."""
-    return project() if any(plan.own_layers() for plan in plans) else None
+    own = [layer for plan in plans for layer in plan.own_layers()]
+    if not own:
+        return None
+    return examples() if all(map(is_shipped, own)) else project()
 
 
 def users_code(plan: Plan, placement: Placement, project: Project | None, options: Options) -> str | None:
     """A digest of the code of the user's own layers; None where there are none, or too much code to tell."""
     if project is None or project.digest is None:
         return None
-    modules = tuple(sorted({layer.partition(":")[0].partition(".")[0] for layer in plan.own_layers()}))
-    return f"{project.digest} {project.path} {code_of(placement, modules, options.wishes)}"
+    own = [layer for layer in plan.own_layers() if not is_shipped(layer)]
+    modules = tuple(sorted({layer.partition(":")[0].partition(".")[0] for layer in own}))
+    with_examples = f" {examples().digest}" if len(own) < len(plan.own_layers()) else ""
+    return f"{project.digest} {project.path} {code_of(placement, modules, options.wishes)}{with_examples}"
 
 
 def request_of(

@@ -2,6 +2,10 @@
 
 The class is imported in the target's environment, by a probe. Here it is a name; what is known of it is the
 code of the project, all of which is part of the key of its results.
+
+The examples that come with bnmatrix (`bnmatrix.examples.yolov4:BatchNormalization`) are such layers too. They
+lie in a folder that is put on the probe's path in place of the project's: there need be no bnmatrix in the
+target's environment.
 """
 
 from __future__ import annotations
@@ -28,12 +32,22 @@ _CODE = (".py", ".so", ".pyd", ".dylib")
 
 _PROJECT_FILES = ("pyproject.toml", "bnmatrix.toml", "setup.py", "setup.cfg")
 
+EXAMPLES = Path(__file__).parent / "examples"
+
+SHIPPED = "bnmatrix.examples."
+"""How the names of their modules begin."""
+
 _NOT_CODE = ("__pycache__", "node_modules", "site-packages")
 
 
 def is_own(layer: str) -> bool:
     """Whether a value of the axis `layer` names a layer of the user's own."""
     return ":" in layer
+
+
+def is_shipped(layer: str) -> bool:
+    """Whether it is one of the examples that come with bnmatrix."""
+    return layer.startswith(SHIPPED)
 
 
 def written(text: str, where: str = "") -> str:
@@ -46,6 +60,8 @@ def written(text: str, where: str = "") -> str:
 def as_sent(layer: str, path: tuple[str, ...]) -> dict[str, Any]:
     """A layer as the probe is told of it; `path` are the folders that it is looked for in."""
     module, name, arguments, keywords = _parts(layer, "")
+    if is_shipped(layer):
+        module, path = module[len(SHIPPED) :], (str(EXAMPLES),)
     return {
         "module": module, "name": name, "arguments": arguments, "keywords": keywords, "path": list(path),
     }  # fmt: skip
@@ -145,6 +161,11 @@ def project(here: Path | None = None) -> Project:
     path = tuple(dict.fromkeys(map(str, folders)))
     outermost = [one for one in path if not any(one != other and _is_below(one, other) for other in path)]
     return Project(path, _digest(outermost))
+
+
+def examples() -> Project:
+    """The folder of the shipped examples, as a project."""
+    return Project((str(EXAMPLES),), _digest([str(EXAMPLES)]))
 
 
 def _is_below(folder: str, other: str) -> bool:

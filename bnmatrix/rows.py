@@ -2,7 +2,7 @@
 
 Of a run one row a cell, with a column for each axis and fact; of a difference or a check one row a change;
 of a timeline one row a fact of a cell that changes, with a column for each release; of a bisection one row
-a fact of a cell that changes between two releases.
+a fact of a cell that changes between two releases; of claims one row a claim on a target.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bnmatrix.axes import AXES
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
+from bnmatrix.claims import Claims
 from bnmatrix.comparison import Diff
 from bnmatrix.facts import FACTS
 from bnmatrix.matrix import Matrix
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 NOT_MEASURED = "not_measured"
 """The entry of a release of which nothing could be measured."""
 
-Result = Matrix | Diff | Timeline | Bisection | Check
+Result = Matrix | Diff | Timeline | Bisection | Check | Claims
 
 
 class Rows(NamedTuple):
@@ -42,6 +43,8 @@ def rows(result: Result) -> Rows:
         return _bisection(result)
     if isinstance(result, Check):
         return _check(result)
+    if isinstance(result, Claims):
+        return _claims(result)
     return _diff(result) if isinstance(result, Diff) else _run(result)
 
 
@@ -130,6 +133,26 @@ def _check(check: Check) -> Rows:
                 None if change.accepted is None else check.expectations[change.accepted].accepted.reason,
             ]
             for change in check.changes
+        ),
+    )
+
+
+def _claims(result: Claims) -> Rows:
+    heading = ["target", "claim", "verdict", "answer", "agree", "against", "cells_against"]
+    return Rows(
+        heading,
+        (
+            [
+                each.target,
+                claim.id,
+                each.verdict,
+                each.answer,
+                each.agree,
+                each.against,
+                "; ".join(dict.fromkeys(one.id for one in each.cells if one.agrees is False)),
+            ]
+            for claim in result.claims
+            for each in claim.verdicts
         ),
     )
 

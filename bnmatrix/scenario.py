@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from bnmatrix.axes import Cell
+from bnmatrix.axes import AXES, Cell, as_own
 from bnmatrix.coverage import chosen
 from bnmatrix.layers import layers
+from bnmatrix.own_layers import is_own
 from bnmatrix.space import Entry, Space, clauses, decided, default_entries
 from bnmatrix.target import Family
 
@@ -50,6 +51,7 @@ class Expectation(msgspec.Struct, frozen=True):
     where: Values
     facts: dict[str, tuple[str, ...]] = {}
     measured: dict[str, list[float]] = {}
+    sizes: dict[str, int] = {}
     frameworks: tuple[str, ...] = ()
     source: str | None = None
 
@@ -84,14 +86,17 @@ def cells(
     found: dict[Cell, None] = {}
     for product in scenario.products:
         for layer in chosen_layers or product.values.get("layer", ("batch_norm",)):
-            space = _space(product, layer, family, overrides)
-            found.update(dict.fromkeys(chosen(space, coverage or scenario.coverage)))
+            likes = product.values.get("like", (AXES["layer"].default,)) if is_own(layer) else (layer,)
+            for like in likes:
+                space = _space(product, like, family, overrides)
+                made = chosen(space, coverage or scenario.coverage)
+                found.update(dict.fromkeys(as_own(cell, layer) if is_own(layer) else cell for cell in made))
     return list(found)
 
 
 def _space(product: Product, layer: str, family: Family, overrides: Mapping[str, tuple[str, ...]]) -> Space:
     """The combinations of a product for one layer."""
-    own = {axis: values for axis, values in product.values.items() if axis != "layer"}
+    own = {axis: values for axis, values in product.values.items() if axis not in ("layer", "like")}
     values = {**_narrowed(own, layer, family), **overrides}
     rules = [rule for entry in product.exclude for rule in clauses(entry, ())]
     entries: dict[str, list[Entry]] = {}

@@ -20,7 +20,7 @@ A scenario is TOML:
                                                       match, the last one counts
 
     [given]                  the reader's own numbers in place of generated ones (optional)
-    input = [[...]]
+    input = [[...]]                                    or {shape = [6, 784]}: numbers of this shape
     state = {gamma = [...]}
     options = {momentum = 0.99}
 
@@ -30,6 +30,7 @@ A scenario is TOML:
     where = {training = true, trainable = false}
     facts = {normalised_by = "moving"}                 a list: any of these
     measured = {moving_mean = [0.0325, ...]}           state after the first step, within 1e-6 relative
+    sizes = {gamma = 784}                              how many values a slot has
     source = "..."
 """
 
@@ -59,6 +60,8 @@ PER_CHANNEL = ("gamma", "beta", "moving_mean", "moving_variance")
 OPTIONS = ("momentum", "epsilon", "rate", "units")
 CHANNELS = 4
 """Of generated inputs."""
+MOST_NUMBERS = 100_000
+"""Of an input that is made."""
 SAYS_NOTHING = ("undecided", "unstable")
 
 
@@ -86,20 +89,25 @@ def find(name: str) -> Scenario:
 
 def load(path: Path) -> Scenario:
     """Read and validate a scenario file. Raises UsageError that names file, line and nearest match."""
+    text, data = read(path, "the scenario")
+    return Reader(path, text).scenario(data)
+
+
+def read(path: Path, what: str) -> tuple[str, dict[str, Any]]:
+    """The text of a TOML file, and what it says. Raises UsageError."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read {what} {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text: {error.reason}") from error
     try:
-        data = tomllib.loads(text)
+        return text, tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib's own error is one; so is a number of 5000 digits
         raise UsageError(f"{path} is not TOML: {error}") from error
-    return _Reader(path, text).scenario(data)
 
 
-class _Reader:
+class Reader:
     """Turns parsed TOML into a `Scenario`; remembers the text, to name the line of a mistake."""
 
     def __init__(self, path: Path, text: str) -> None:
@@ -213,6 +221,8 @@ class _Reader:
 
     def given(self, data: Any) -> Given:
         self.fields(data, Given, "[given]")
+        if isinstance(data.get("input"), dict):
+            data = {**data, "input": self.made(data["input"])}
         try:
             given = msgspec.convert(data, Given)
         except msgspec.ValidationError as error:
@@ -231,20 +241,40 @@ class _Reader:
                 raise unknown("option", option, OPTIONS, self.where(option))
         return given
 
+    def made(self, data: dict[str, Any]) -> Any:
+        """An input of the shape that is told: numbers of which no two channels have the same."""
+        shape = self.fields(data, ("shape",), "input").get("shape")
+        sizes = shape if isinstance(shape, list) else []
+        if not 2 <= len(sizes) <= 5 or not all(type(size) is int and size > 0 for size in sizes):
+            raise UsageError(f"{self.where('shape')}shape is 2 to 5 whole numbers", "write shape = [6, 784]")
+        if math.prod(sizes) > MOST_NUMBERS:
+            raise UsageError(f"{self.where('shape')}the input has more than {MOST_NUMBERS} numbers")
+        return _filled(sizes, 0)
+
     def expectation(self, data: Any) -> Expectation:
         self.fields(data, Expectation, "[[expect]]")
         facts = self.fields(data.get("facts", {}), tuple(FACTS), "facts")
         measured = self.fields(data.get("measured", {}), SLOTS, "measured")
-        if not data.get("says") or not (facts or measured):
+        sizes = self.sizes(data)
+        if not data.get("says") or not (facts or measured or sizes):
             raise UsageError(f"{self.where('expect')}an [[expect]] needs `says`, and `facts` or `measured`")
         return Expectation(
             says=self.text(data, "says"),
             where=self.selection(data.get("where", {}), "where"),
             facts={name: self.fact(name, found) for name, found in facts.items()},
             measured={slot: self.numbers(slot, found) for slot, found in measured.items()},
+            sizes=sizes,
             frameworks=self.frameworks(data),
             source=self.text(data, "source") or None,
         )
+
+    def sizes(self, data: dict[str, Any]) -> dict[str, int]:
+        """How many values slots have."""
+        found = self.fields(data.get("sizes", {}), SLOTS, "sizes")
+        for slot, size in found.items():
+            if type(size) is not int:
+                raise UsageError(f"{self.where(slot)}the size of {slot} must be a whole number")
+        return found
 
     def fact(self, name: str, found: Any) -> tuple[str, ...]:
         """The values that a fact may have, each one that it can have."""
@@ -263,6 +293,13 @@ class _Reader:
         if isinstance(found, list) and found and all(is_finite(each) for each in found):
             return [float(each) for each in found]
         raise UsageError(f"{self.where(slot)}{slot} must be a list of numbers")
+
+
+def _filled(sizes: list[int], before: int) -> Any:
+    """Nested lists of these sizes, each number from its place."""
+    if not sizes:
+        return before * 0.37 % 5
+    return [_filled(sizes[1:], before * sizes[0] + number) for number in range(sizes[0])]
 
 
 def _rectangle(found: Any, what: str) -> tuple[int, ...]:

@@ -150,7 +150,7 @@ class Timeline(msgspec.Struct, Tabular, frozen=True, kw_only=True):
 
 def timeline(targets: Sequence[TargetMatrix], version: str) -> Timeline:
     """When what changed in `targets`, at least one, in order of release. `version` is that of bnmatrix."""
-    releases = _releases(targets)
+    releases = releases_of(targets)
     columns = _Columns(
         [each.release for each in releases],
         [number for number, each in enumerate(releases) if each.reason is None],
@@ -381,7 +381,8 @@ def _why_no_rule(cells: Iterable[CellResult], place: Place) -> str:
     return next((word for word in outcomes if word not in MEASURED), "undecided" if outcomes else NOT_THERE)
 
 
-def _releases(targets: Sequence[TargetMatrix]) -> list[Release]:
+def releases_of(targets: Sequence[TargetMatrix]) -> list[Release]:
+    """What each of the `targets` is, and why nothing of it could be measured."""
     return [
         Release(
             release=name,

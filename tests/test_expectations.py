@@ -64,3 +64,13 @@ def test_a_contradiction_says_what_was_measured() -> None:
     scenario = Scenario(name="mine", title="t", products=(Product({}),), expect=(expectation,))
     (found,) = check(scenario, Matrix(schema_version=1, bnmatrix="", targets=[target([BATCH])]))
     assert found.because == {BATCH.id: "normalised_by is batch, not moving; moving_mean reads [0.5, 1.0]"}
+
+
+@pytest.mark.parametrize(
+    ("reading", "size"), [({"first": [0.5, 1.0]}, 2), ({"first": 4.0}, 1), ({"size": 784}, 784), ({}, 0)]
+)
+def test_an_expectation_may_be_about_how_many_values_a_slot_has(reading: dict, size: int) -> None:
+    measured = cell(BATCH.id, measured={"gamma": reading}) if reading else cell(BATCH.id)
+    expected = Expectation(says="s", where=TRUE, sizes={"gamma": size})
+    assert answer(expected, measured) == ("holds", [])
+    assert answer(Expectation(says="s", where=TRUE, sizes={"gamma": size + 1}), measured)[0] == "contradicted"

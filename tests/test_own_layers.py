@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from bnmatrix import own_layers
 from bnmatrix.axes import as_like, as_own, make_cell, parse_id
 from bnmatrix.errors import UsageError
+from bnmatrix.measurement import Plan, project_of
 from bnmatrix.own_layers import as_sent, project, written
 from bnmatrix.records import Place, cell_key
 from bnmatrix.selection import cells_of, select
-from bnmatrix.target import FAMILIES
+from bnmatrix.target import FAMILIES, parse
 
 WORDS = st.text("ab =,:()'\"[]{}", max_size=6)
 LITERALS = st.recursive(
@@ -154,3 +155,23 @@ def test_only_results_of_ones_own_layers_rest_on_it() -> None:
     for text, same in (("batch_norm", True), ("a:B", False)):
         cell = parse_id(text)
         assert (cell_key(place, cell, 0, None, "one") == cell_key(place, cell, 0, None, "two")) == same
+
+
+def test_a_shipped_example_is_looked_for_among_the_examples_alone(tmp_path: Path) -> None:
+    layer = "bnmatrix.examples.yolov4:BatchNormalization"
+    sent = as_sent(layer, (str(tmp_path),))
+    assert (sent["module"], sent["name"], sent["path"]) == (
+        "yolov4", "BatchNormalization", [str(own_layers.EXAMPLES)],
+    )  # fmt: skip
+    assert as_sent("yolov4:BatchNormalization", (str(tmp_path),))["path"] == [str(tmp_path)]
+
+
+def test_results_of_shipped_examples_do_not_rest_on_the_project(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    shipped = parse_id("bnmatrix.examples.yolov4:BatchNormalization training=true")
+    plan = Plan(parse("tf2"), (shipped,))
+    assert project_of([plan]) == own_layers.examples()
+    assert project_of([Plan(parse("tf2"), (shipped, parse_id("mine:Norm")))]) == project(root)
+    assert project_of([Plan(parse("tf2"), (parse_id("batch_norm"),))]) is None

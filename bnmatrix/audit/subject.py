@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bnmatrix.errors import UsageError
-from bnmatrix.own_layers import project
+from bnmatrix.own_layers import examples, is_shipped, project
 
 EXAMPLE = "write package.module:factory, path/to/file.py:factory, or the path of a .keras, .h5 or SavedModel"
 
@@ -40,6 +40,10 @@ def subject_of(what: str, arguments: Sequence[str] = (), trust: bool = False) ->
     if not name.isidentifier() and not all(part.isidentifier() for part in name.split(".")):
         raise UsageError(f"{what!r} names no factory", EXAMPLE)
     given = dict(_argument(each) for each in arguments)
+    if is_shipped(what):
+        folder = examples().path[0]
+        file = Path(folder, f"{place.rpartition('.')[2]}.py")
+        return Subject("file", str(file), place, name, given, (folder,))
     folders = project().path
     if place.endswith(".py") or "/" in place:
         file = Path(place)

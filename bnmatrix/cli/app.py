@@ -28,6 +28,7 @@ COMMANDS = {
     "lock": "lock",
     "check": "check",
     "audit": "audit",
+    "claims": "claims",
     "explain": "explain",
     "list": "list_",
     "env": "app",

@@ -1,4 +1,4 @@
-"""`bnmatrix explain`: why a cell is as it is, and what a fact, an axis, a finding or an exit code means."""
+"""`bnmatrix explain`: why a cell is as it is, and what a fact, an axis, a finding or a claim means."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ What = Annotated[
     typer.Argument(
         metavar="WHAT",
         help="A cell by its id, after one target or several: tf2 batch_norm training=true trainable=false. "
-        "Or a fact, an axis, a finding, an exit code.",
+        "Or a fact, an axis, a finding, a claim, an exit code.",
     ),
 ]
 

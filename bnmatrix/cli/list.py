@@ -9,7 +9,7 @@ import typer
 from bnmatrix.cli.options import _matching
 from bnmatrix.errors import Exit
 
-KINDS = ("layers", "frameworks", "axes", "scenarios", "findings")
+KINDS = ("layers", "frameworks", "axes", "scenarios", "claims", "findings")
 FORMATS = ("table", "json")
 
 
@@ -32,7 +32,7 @@ Format = Annotated[
 
 
 def list_(what: What, format: Format = "table") -> int:
-    """List layers, frameworks, axes, scenarios, or the findings of an audit."""
+    """List layers, frameworks, axes, scenarios, claims, or the findings of an audit."""
     from bnmatrix.errors import unknown
     from bnmatrix.render import listing
 

@@ -253,14 +253,17 @@ def _normalised(message: str) -> str:
 
 
 def _readings(observation: Observation, states: Mapping[str, State]) -> dict[str, Any]:
-    """Small state before, after the first and after the second step; which auxiliary measurements failed."""
+    """Small state before, after the first and after the second step, of larger state how many values it has;
+    which auxiliary measurements failed."""
     readings: dict[str, Any] = {}
     for slot in observation.slots:
-        values = {
+        values: dict[str, Any] = {
             moment: states[moment][slot].tolist()
             for moment in ("start", "first", "second")
             if slot in states.get(moment, {}) and states[moment][slot].size <= LARGEST_READING
         }
+        if slot in states.get("start", {}) and not values:
+            values = {"size": int(states["start"][slot].size)}
         if values:
             readings[slot] = values
     if observation.not_measured:

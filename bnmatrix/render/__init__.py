@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from bnmatrix.audit.auditing import Audit
     from bnmatrix.bisect import Bisection
     from bnmatrix.checked import Check
+    from bnmatrix.claims import Claims
     from bnmatrix.comparison import Diff
     from bnmatrix.explaining import Explanation
     from bnmatrix.matrix import Matrix
     from bnmatrix.timeline import Timeline
 
-    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation | Audit
+    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation | Audit | Claims
 
 FORMATS = ("table", "json", "csv", "markdown")
 

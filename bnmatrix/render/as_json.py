@@ -15,6 +15,7 @@ import msgspec
 from bnmatrix.audit.auditing import Audit
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
+from bnmatrix.claims import Claims
 from bnmatrix.comparison import Diff, Likened
 from bnmatrix.configuration import Configuration
 from bnmatrix.explaining import Explanation
@@ -34,6 +35,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "check": Check,
     "explain": Explanation,
     "audit": Audit,
+    "claims": Claims,
 }
 
 CONFIGURATION = "configuration"

@@ -10,10 +10,11 @@ from bnmatrix.audit.auditing import Audit
 from bnmatrix.audit.findings import Finding
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
+from bnmatrix.claims import Claims
 from bnmatrix.comparison import Condition, Diff, Likened
 from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
-from bnmatrix.render import explain_page, over_time, searched, wording
+from bnmatrix.render import claims_page, explain_page, over_time, searched, wording
 from bnmatrix.render.audit_rows import rows
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
 from bnmatrix.timeline import Timeline
@@ -42,6 +43,8 @@ def text(result: Result) -> str:
         lines = _explanation(result)
     elif isinstance(result, Audit):
         lines = _audit(result)
+    elif isinstance(result, Claims):
+        lines = _claims(result)
     else:
         lines = _diff(result) if isinstance(result, Diff) else _run(result)
     if isinstance(result, Likened):
@@ -96,6 +99,15 @@ def _finding(finding: Finding) -> Iterable[str]:
     yield from (f"- {_plain(reference)}" for reference in finding.references)
 
 
+MOST_LAYERS = 10
+"""Of an audit: as many are named one by one."""
+
+
+def _some(layers: Sequence[str]) -> str:
+    more = f" and {len(layers) - MOST_LAYERS} further ones" if len(layers) > MOST_LAYERS else ""
+    return ", ".join(f"`{path or 'the model'}`" for path in layers[:MOST_LAYERS]) + more
+
+
 def _audit(audit: Audit) -> Iterable[str]:
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
     yield from (f"## Audit of `{audit.subject}`", "")
@@ -113,19 +125,41 @@ def _audit(audit: Audit) -> Iterable[str]:
         yield from _table(
             heads,
             [
-                [f"`{row.path}`" + (f" ×{len(row.layers)}" if len(row.layers) > 1 else ""), row.first.kind,
+                [f"`{row.path}`" + (f" x{len(row.layers)}" if len(row.layers) > 1 else ""), row.first.kind,
                  *(row.first.facts.get(fact, "") for fact in facts), " ".join(row.first.findings)]
                 for row in rows(audit.layers)
             ],
         )  # fmt: skip
     for each in audit.findings:
-        yield from ("", f"**{each.id} {each.title}**: {', '.join(f'`{path}`' for path in each.layers)}", "")
+        yield from ("", f"**{each.id} {each.title}**: {_some(each.layers)}", "")
         yield " ".join(each.why.split())
         if each.code:
             yield from ("", f"{each.says}:", "", "```python", each.code, "```")
     for answer in audit.expectations:
         yield from ("", f"- `{answer.pattern}={answer.expected}`: **{answer.answer}**")
-        yield from (f"  - `{path}`: {_plain(what)}" for path, what in answer.against.items())
+        told = list(answer.against.items())
+        yield from (f"  - `{path}`: {_plain(what)}" for path, what in told[:MOST_LAYERS])
+        if len(told) > MOST_LAYERS:
+            yield f"  - and {len(told) - MOST_LAYERS} further layers"
+
+
+def _claims(claims: Claims) -> Iterable[str]:
+    yield from (f"## {_plain(claims_page.title(claims))}", "")
+    for claim in claims.claims:
+        yield from (f"### {claim.id}", "", f"> {_plain(claim.says)} ({_plain(claim.source)})", "")
+        if claims.timeline:
+            runs = [[over_time.span(run.first, run.last), run.verdict, run.answer] for run in claim.runs]
+        else:
+            runs = [[each.target, each.verdict, each.answer] for each in claim.verdicts]
+        told_of = [[_plain(name), f"**{word}**", _plain(answer)] for name, word, answer in runs]
+        yield from _table(
+            ["release" if claims.timeline else "target", "verdict", "what was measured"], told_of
+        )
+        if not claims.timeline:
+            told = [(each.target, text) for each in claim.verdicts for text in claims_page.remarks(each)]
+            yield from (f"- {_plain(target)}: {_plain(text)}" for target, text in told)
+            yield from [""] if told else []
+    yield from ("", *(f"{_plain(text)}\n" for text in claims_page.beneath(claims)))
 
 
 def _run(matrix: Matrix) -> Iterable[str]:

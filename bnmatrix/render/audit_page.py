@@ -33,7 +33,7 @@ LEAST = 10
 MOST_NAMED = 4
 """Layers of a finding that are named."""
 
-WORDS = {"training": "train", "inference": "infer", "not_given": "–", "not_called": "not called",
+WORDS = {"training": "train", "inference": "infer", "not_given": "", "not_called": "not called",
          "hidden": "?", "called": "?", "mixed": "mixed"}  # fmt: skip
 
 
@@ -103,14 +103,14 @@ def _table(audit: Audit, sheet: Sheet, expand: bool) -> list[Text]:
 def _cells(row: Row, sheet: Sheet) -> list[Text]:
     facts, signs = row.first.facts, sheet.signs
     bad = bool(row.first.findings)
-    count = f" ×{len(row.layers)}" if len(row.layers) > 1 else ""
+    count = f" x{len(row.layers)}" if len(row.layers) > 1 else ""
     path = Text(row.path or "(the model)", STYLES["bad"] if bad else "").append(count, STYLES["dim"])
     frozen = {"yes": "frozen", "no": "trains", "partly": "partly"}[facts["frozen"]]
     return [
         path,
         Text(row.first.kind),
         Text(frozen),
-        Text(WORDS.get(facts.get("mode", ""), facts.get("mode", ""))),
+        Text(WORDS.get(mode := facts.get("mode", ""), mode) or signs.none),
         _moved(facts.get("parameters", "absent"), row.farthest(True), sheet),
         _moved(facts.get("state", "absent"), row.farthest(False), sheet),
         Text(facts.get("normalised_by", "") or _chance(facts)),
@@ -140,7 +140,7 @@ def _cut(text: Text, width: int) -> Text:
     if len(text) <= width:
         return text
     short = text.copy()
-    short.truncate(width, overflow="ellipsis")
+    short.truncate(width)
     return short
 
 

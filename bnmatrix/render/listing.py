@@ -129,6 +129,23 @@ def findings() -> list[Entry]:
     ]
 
 
+def claims() -> list[Entry]:
+    """Every claim: the shipped ones and the project's."""
+    from bnmatrix.claim_file import every
+
+    return [
+        {
+            "name": claim.id,
+            "says": claim.says,
+            "source": claim.source,
+            "frameworks": list(claim.frameworks),
+            "expectations": len(claim.scenario.expect),
+            "models": [part.factory for part in claim.models],
+        }
+        for claim in every()
+    ]
+
+
 def as_json(entries: Sequence[Entry]) -> str:
     """The entries as JSON."""
     return json.dumps(entries, indent=2)
@@ -136,13 +153,15 @@ def as_json(entries: Sequence[Entry]) -> str:
 
 def as_text(kind: str, entries: Sequence[Entry]) -> str:
     """The entries in columns, as wide as the terminal."""
-    shape = {
+    shapes = {
         "layers": _layers,
         "frameworks": _frameworks,
         "axes": _axes,
         "scenarios": _scenarios,
+        "claims": _claims,
         "findings": _findings,
-    }[kind]
+    }
+    shape = shapes[kind]
     heading, *rows = shape(entries)
     return "\n".join(columns(heading, rows, shutil.get_terminal_size((80, 24)).columns))
 
@@ -195,6 +214,13 @@ def _findings(entries: Sequence[Entry]) -> Iterator[Row]:
     yield "finding", "what shows"
     for entry in entries:
         yield entry["name"], f"{entry['title']} ({', '.join(entry['frameworks'])})"
+
+
+def _claims(entries: Sequence[Entry]) -> Iterator[Row]:
+    yield "claim", "what it says"
+    for entry in entries:
+        frameworks = _families(entry["frameworks"])
+        yield entry["name"], entry["says"] + (f" [{frameworks}]" if frameworks != "not " else "")
 
 
 def columns(heading: Row, rows: Sequence[Row], width: int) -> Iterator[str]:

@@ -55,6 +55,12 @@ def view(result: Result, expand: bool = False) -> View:
         from bnmatrix.render import audit_page
 
         return audit_page.page(result, expand)
+    from bnmatrix.claims import Claims
+
+    if isinstance(result, Claims):
+        from bnmatrix.render import claims_page
+
+        return claims_page.page(result, expand)
     from bnmatrix.render import bisect_page, timeline_page
     from bnmatrix.timeline import Timeline
 

@@ -11,6 +11,7 @@ import pytest
 
 from bnmatrix.audit.findings import findings
 from bnmatrix.axes import AXES
+from bnmatrix.claim_file import every
 from bnmatrix.layers import layers
 from bnmatrix.placement import Wishes, installed
 from bnmatrix.scenario_file import names
@@ -30,6 +31,7 @@ LIGHT = {
     "list frameworks": {*ALWAYS, "rich"},
     "list axes": {*ALWAYS, "rich", "msgspec"},
     "list scenarios": {*ALWAYS, "rich"},
+    "list claims": {*ALWAYS, "rich"},
     "run --framework tf3": {*ALWAYS, "rich"},
 }
 
@@ -87,6 +89,7 @@ LISTS = {
     "scenarios": names(),
     "frameworks": list(FAMILIES),
     "findings": list(findings()),
+    "claims": [claim.id for claim in every()],
 }
 
 
