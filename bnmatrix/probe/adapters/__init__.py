@@ -25,6 +25,7 @@ REGISTRY = {
     "tf_keras": "keras2:TfKeras",
     "keras": "keras3:Keras",
     "torch": "torch:Torch",
+    "lasagne": "lasagne:Lasagne",
 }
 
 
