@@ -107,6 +107,7 @@ def _axes() -> dict[str, Axis]:
             "layer": "on the layer",
             "parent": "on what holds the layer",
             "variables": "on each of its variables",
+            "first_variable": "on the first of its variables alone: a kernel without its bias",
         }),
         Axis("rank", "rank of the input", "2", {str(rank): f"{rank} dimensions" for rank in (2, 3, 4, 5)}),
         Axis("batch", "how large the batch is", "normal", {

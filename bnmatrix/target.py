@@ -7,7 +7,7 @@
     torch==1.12.1:cpu            the device comes last; it belongs to the target and never selects a build
     production                   a name of the user's own: see `named_targets.py`
 
-The version is that of the package that the framework comes in: tensorflow, tf-keras, keras, torch.
+The version is that of the package that the framework comes in: tensorflow, tf-keras, keras, torch, lasagne.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _TORCH_CONTEXTS = ("converted", "converted_back", "functional_call", "data_paral
 _KERAS: Values = {
     "api": ("default",),
     "freeze": _without("freeze", "between_backward_and_step"),
+    "freeze_on": _without("freeze_on", "first_variable"),
     "data_format": ("default", "channels_first"),
     "execution": ("call", "graph", "compiled", *COMPILING, "exported"),
     "compiler": ("eager",),
@@ -78,6 +79,25 @@ _TORCH: Values = {
     "saved_as": ("default", "weights"),
 }  # fmt: skip
 
+_LASAGNE: Values = {
+    "api": ("default",),
+    "freeze": ("before_build", "after_compile", "after_first_step", "recompiled"),
+    "freeze_on": _without("freeze_on", "parent"),
+    "dtype": ("float32", "float64", "float16"),
+    "data_format": ("default",),
+    "mask": ("none",),
+    "execution": ("call",),
+    "compiler": ("eager",),
+    "exported_as": ("default",),
+    "mode_set": ("before",),
+    "optimizer": ("none", "sgd", "momentum", "adam", "rmsprop"),
+    "context": ("direct", "model"),
+    "outer": ("functional",),
+    "depth": ("1",),
+    "saved_as": ("default",),
+    "checkpoint": ("default",),
+}
+
 
 @dataclass(frozen=True)
 class Family:
@@ -86,10 +106,12 @@ class Family:
     package:    the distribution whose version is that of the framework
     from_:      the oldest version of it that the name means
     packages:   what must be installed for it, as module names
-    extra:      the extra of bnmatrix that brings them
+    extra:      the extra of bnmatrix that brings them; none where no Python of today can have them
     values:     its values of the axes of which it does not have all; the default is the first
     parts:      values that go together, where not all do: each a narrower choice of `values`
     variables:  environment variables its probe needs
+    ended:      there will be no release that today's packages fit: also without a version the newest is taken
+                with what there was in its time
     """
 
     name: str
@@ -97,10 +119,11 @@ class Family:
     package: str
     from_: str
     packages: tuple[str, ...]
-    extra: str
+    extra: str | None
     values: Values
     parts: tuple[Values, ...] = (MappingProxyType({}),)
     variables: tuple[tuple[str, str], ...] = ()
+    ended: bool = False
 
 
 FAMILIES = {
@@ -155,6 +178,16 @@ FAMILIES = {
             packages=("torch",),
             extra="torch",
             values=_TORCH,
+        ),
+        Family(
+            name="lasagne",
+            meaning="Lasagne on Theano, both of their time",
+            package="lasagne",
+            from_="0",
+            packages=("lasagne", "theano"),
+            extra=None,
+            values=_LASAGNE,
+            ended=True,
         ),
     )
 }
@@ -220,7 +253,8 @@ class Target:
     @property
     def named(self) -> tuple[str, ...]:
         """The distributions that were given a version: what others demand of them does not count."""
-        return tuple(name for name, versions in self.pins if versions)
+        own = (self.family.package,) if self.family.ended else ()
+        return tuple(dict.fromkeys((*own, *(name for name, versions in self.pins if versions))))
 
     def requirements(self) -> tuple[str, ...]:
         """What an environment of its own must hold, as requirements; the framework's own package first."""
@@ -298,7 +332,7 @@ def _within(family: Family, backend: str | None, text: str, specifiers: Specifie
     if family.name == "tf1" and not exact and not any(_major(each.version) > 1 for each in specifiers):
         specifiers &= "<2"  # a range means real releases; the embedded tf1 of a later one must be named
     has_lower = exact or any(each.operator in (">", ">=", "~=") for each in specifiers)
-    return specifiers if has_lower or oldest == "1" else specifiers & f">={oldest}"
+    return specifiers if has_lower or int(oldest) < 2 else specifiers & f">={oldest}"
 
 
 def _of_name(text: str, name: str, backend: str | None, versions: str) -> Target:
@@ -383,7 +417,7 @@ def check_device(device: str) -> str:
 def how_to_install(target: Target, missing: list[str]) -> str:
     """The command that brings the `missing` modules; the extra too, where it brings all of them."""
     command = f"pip install {' '.join(missing)}"
-    if not set(missing) <= set(target.family.packages):
+    if not target.family.extra or not set(missing) <= set(target.family.packages):
         return command
     return f"{command}    (or: pip install 'bnmatrix[{target.family.extra}]')"
 

@@ -29,6 +29,15 @@ TEXTS = {
     "tf2==2.18.1,keras==3.5.0:cpu": ("tf2", None, {TENSORFLOW: "==2.18.1", "keras": "==3.5.0"}, "cpu"),
     "tf2>=2.10,<2.16,numpy<2": ("tf2", None, {TENSORFLOW: "<2.16,>=2.10", "numpy": "<2"}, None),
     "tf2,TensorFlow_CPU==2.15.1": ("tf2", None, {"tensorflow-cpu": "==2.15.1"}, None),
+    "lasagne": ("lasagne", None, {}, None),
+    "lasagne==0.1": ("lasagne", None, {"lasagne": "==0.1"}, None),
+    "lasagne<0.2": ("lasagne", None, {"lasagne": "<0.2"}, None),
+    "lasagne==0.1,theano==0.8.2,numpy<1.14": (
+        "lasagne",
+        None,
+        {"lasagne": "==0.1", "theano": "==0.8.2", "numpy": "<1.14"},
+        None,
+    ),
     "tf2==2.22.0rc1": ("tf2", None, {TENSORFLOW: "==2.22.0rc1"}, None),
 }
 
@@ -78,6 +87,7 @@ def test_a_target_is_framework_backend_packages_device(text: str) -> None:
         ("keras==2.1.3,numpy<1.17", ("keras==2.1.3", "tensorflow", "numpy<1.17")),
         ("tf2,tensorflow-cpu==2.15.1", ("tensorflow-cpu==2.15.1", "numpy")),
         ("tf2==2.18.1 keras==3.5.0", ("tensorflow==2.18.1", "numpy", "keras==3.5.0")),
+        ("lasagne==0.1", ("lasagne==0.1", "theano", "numpy")),
     ],
 )
 def test_an_environment_of_its_own_holds_what_it_names_and_what_it_needs(
@@ -88,6 +98,13 @@ def test_an_environment_of_its_own_holds_what_it_names_and_what_it_needs(
 
 def test_what_was_given_a_version_is_named() -> None:
     assert parse("keras[jax]==3.8.0,jax,numpy<2").named == ("keras", "numpy")
+
+
+def test_what_came_to_an_end_is_named_without_a_version_too() -> None:
+    """So it is taken as of its newest release, not with what there is today."""
+    assert parse("lasagne").named == ("lasagne",)
+    assert parse("lasagne,theano==0.8.2").named == ("lasagne", "theano")
+    assert parse("torch").named == parse("tf2").named == ()
 
 
 @pytest.mark.parametrize("text", MISTAKES)

@@ -30,6 +30,8 @@ from bnmatrix.environment.places import Settings, disk_full
 from bnmatrix.errors import BnmatrixError
 
 if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
     from bnmatrix.environment.interpreters import Interpreter
 
 OLDEST_PYTHON = "3.6"
@@ -208,6 +210,22 @@ def timed(requirement: str, settings: Settings, *options: str, asked: bool = Fal
     if not found:
         raise next((each for each in errors if isinstance(each, NoUploadTimes)), errors[0])
     return sorted(found.values(), key=lambda each: version_of(each.version), reverse=True)
+
+
+def first_wheel(requirement: Requirement, interpreter: Interpreter, settings: Settings) -> datetime | None:
+    """When the oldest release with a wheel for this interpreter had it; None where no release has one."""
+    result = uv.run(
+        *("pip", "compile", "-", "--no-deps", "--format", "pylock.toml", "--quiet", "--no-header"),
+        *("--resolution", "lowest", "--only-binary", requirement.name),
+        *("--python", interpreter.path, *travel(EVER)),
+        stdin=str(requirement),
+        offline=settings.offline,
+        variables={**IMPATIENT, **ALONE},
+    )
+    if result.status:
+        return None
+    (found,) = (_candidate(entry, interpreter.release) for entry in lock.parse(result.output))
+    return min((wheel.uploaded for wheel in found.fitting(interpreter) if wheel.uploaded), default=None)
 
 
 def _merged(one: Candidate, other: Candidate) -> Candidate:

@@ -106,7 +106,7 @@ class _Resolution:
         before = self._time(suited[0], chosen)
         others = [each for name, each in requirements.items() if name not in pinned and name != "torch"]
         if all(_is_pure(each) for each in chosen):
-            suited = self._suited_for(others, before, suited)
+            suited, before = self._suited_for(others, before, suited)
         return self._compiled(requirements, suited, before, builds)
 
     # Interpreters
@@ -219,8 +219,13 @@ class _Resolution:
 
     def _suited_for(
         self, others: Sequence[Requirement], before: datetime | None, interpreters: list[Interpreter]
-    ) -> list[Interpreter]:
-        """The interpreters that the unpinned rest has wheels for: a pure package tells nothing of them."""
+    ) -> tuple[list[Interpreter], datetime | None]:
+        """The interpreters that the unpinned rest has wheels for, and the time to travel to: a pure package
+        tells nothing of them.
+
+        A release may be older than all of them: then only sources are there of what has wheels by now. The
+        interpreter that was served first is the nearest to it, and the time is that from which on it was.
+        """
 
         def wheels(requirement: Requirement) -> list[Candidate]:
             try:
@@ -229,7 +234,23 @@ class _Resolution:
                 return []
 
         listings = [found for found in index.together(wheels, others) if found]
-        return _suited(interpreters, listings) or interpreters
+        suited = _suited(interpreters, listings)
+        wheeled = all(any(each.wheels for each in found) for found in listings)
+        if before is None or (suited and wheeled):
+            return suited or interpreters, before
+
+        def served(interpreter: Interpreter) -> datetime | None:
+            """Since when there is a wheel for it of each of the others that has any."""
+            firsts = [index.first_wheel(each, interpreter, self.settings) for each in others]
+            return max((time for time in firsts if time is not None), default=None)
+
+        since = list(zip(interpreters, index.together(served, interpreters), strict=True))
+        ready = [each for each, time in since if each in suited and (time is None or time <= before)]
+        later = [(time, each) for each, time in since if time is not None]
+        if ready or not later:
+            return ready or suited or interpreters, before
+        time, nearest = min(later, key=lambda pair: pair[0])
+        return [nearest], max(before, time + GRACE)
 
     # torch
 

@@ -49,11 +49,11 @@ def frameworks() -> list[Entry]:
             backends = [(f"keras[{name}]", (*family.packages, name), family.extra) for name in BACKENDS]
         for name, packages, extra in backends:
             missing = [package for package in packages if not here.has_module(package)]
-            install = (
-                f"pip install 'bnmatrix[{extra}]'"
-                if family.name != "keras"
-                else f"pip install {' '.join(packages)}"
-            )
+            install = f"pip install 'bnmatrix[{extra}]'"
+            if family.name == "keras":
+                install = f"pip install {' '.join(packages)}"
+            elif extra is None:
+                install = f"bnmatrix env create {name}"
             found.append(
                 {
                     "name": name,

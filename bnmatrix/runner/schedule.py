@@ -19,6 +19,9 @@ _TORCH = {"call": 0.004, "graph": 0.03, "traced": 0.02, "compiled": 0.15, "expor
 
 _INDUCTOR = 5.0
 
+_THEANO = 0.15
+"""Seconds of a cell of Lasagne, all of which make functions."""
+
 _CALL = 0.015
 """Seconds of a direct call and a step by hand."""
 
@@ -53,6 +56,8 @@ def estimate(cell: Mapping[str, str], framework: str = "") -> float:
     if framework == "torch":
         written = _INDUCTOR if cell.get("compiler") == "inductor" else 0.0
         return _TORCH.get(execution, _TORCH["call"]) + written
+    if framework == "lasagne":
+        return _THEANO
     seconds = _EXECUTIONS.get(execution, _CALL) + _WRITTEN.get(context, 0.0)
     return seconds + (_BUILT if context != "direct" and execution not in COMPILING else 0.0)
 

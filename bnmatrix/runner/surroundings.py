@@ -14,8 +14,8 @@ from pathlib import Path
 from bnmatrix.runner.work import Guest
 
 _TAKEN_AWAY = (
-    "PYTHON", "TF_", "KERAS_", "TORCH", "PYTORCH_", "JAX_", "XLA_", "XDG_", "OMP_", "KMP_", "MKL_", "DNNL_",
-    "ONEDNN_", "OPENBLAS_", "NVIDIA_TF32_OVERRIDE", "CUBLAS_", "CUDNN_", "LD_PRELOAD", "DYLD_INSERT",
+    "PYTHON", "TF_", "KERAS_", "TORCH", "PYTORCH_", "THEANO", "JAX_", "XLA_", "XDG_", "OMP_", "KMP_", "MKL_",
+    "DNNL_", "ONEDNN_", "OPENBLAS_", "NVIDIA_TF32_OVERRIDE", "CUBLAS_", "CUDNN_", "LD_PRELOAD", "DYLD_INSERT",
 )  # fmt: skip
 
 _PINNED = {

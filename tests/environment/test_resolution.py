@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -186,6 +187,50 @@ def test_a_python_for_which_a_dependency_must_be_built_is_left_out(
     index.add("compiled", "1.0", tag=own.tags[0])
     uv.run("cache", "clean", "--quiet")
     assert resolve(wanted("frame==1.0"), place.settings()).packages["pure"] == "1.0"
+
+
+def test_a_release_older_than_every_python_is_met_where_the_first_was_served(
+    index: Index, place: Place, own: Interpreter
+) -> None:
+    """Its own time has only sources of what has wheels by now."""
+    index.add_source("frame", "1.0", uploaded="2015-08-13")
+    index.add_source("numbers_lib", "0.9", uploaded="2015-03-01")
+    index.add_source("pure", "0.7", uploaded="2015-03-26")
+    index.add_source("pure", "0.8", uploaded="2016-04-21")
+    index.add_source("pure", "0.9", uploaded="2024-03-20")
+    for version, uploaded in (("1.0", "2021-12-31"), ("1.1", "2022-01-15"), ("1.2", "2022-03-01")):
+        index.add("numbers_lib", version, uploaded=uploaded, tag=own.tags[0])
+    lock = resolve(wanted("frame==1.0", "pure", "numbers-lib"), place.settings())
+    assert lock.packages == {"frame": "1.0", "pure": "0.8", "numbers-lib": "1.1"}
+    assert lock.as_of == "2022-01-30"
+
+
+def test_of_pythons_that_are_too_new_the_one_that_was_served_first_is_taken(
+    index: Index, place: Place, own: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = older(own, own.release[1] - 1)
+    served = {own.version: "2023-10-02", old.version: "2022-10-24"}
+    monkeypatch.setattr(interpreters, "find", lambda root: [own, old])
+    monkeypatch.setattr(
+        resolution.index,
+        "first_wheel",
+        lambda requirement, interpreter, settings: datetime.fromisoformat(
+            f"{served[interpreter.version]}T00:00:00+00:00"
+        ),
+    )
+    index.add_source("frame", "1.0", uploaded="2015-08-13")
+    index.add_source("numbers_lib", "0.9", uploaded="2015-03-01")
+    lock = resolve(wanted("frame==1.0", "numbers-lib"), place.settings())
+    assert (lock.python, lock.as_of) == (old.version, "2022-11-23")
+
+
+def test_what_never_had_a_wheel_delays_nothing(index: Index, place: Place, own: Interpreter) -> None:
+    index.add("frame", "1.0", uploaded="2020-01-01")
+    index.add_source("pure", "1.0", uploaded="2020-01-20")
+    index.add_source("pure", "2.0", uploaded="2020-03-01")
+    index.add("numbers_lib", "1.0", uploaded="2019-06-01", tag=own.tags[0])
+    lock = resolve(wanted("frame==1.0", "pure", "numbers-lib"), place.settings())
+    assert (lock.packages["pure"], lock.as_of) == ("1.0", "2020-01-31")
 
 
 def test_a_release_for_another_python_names_those_it_is_for(

@@ -23,7 +23,14 @@ def surroundings(guest: Guest) -> dict[str, Any]:
 
 
 def test_probe_sees_nothing_of_the_user(real: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PYTHONPATH", "TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND", "XLA_FLAGS", "XDG_CACHE_HOME"):
+    for name in (
+        "PYTHONPATH",
+        "TF_ENABLE_ONEDNN_OPTS",
+        "KERAS_BACKEND",
+        "XLA_FLAGS",
+        "THEANO_FLAGS",
+        "XDG_CACHE_HOME",
+    ):
         monkeypatch.setenv(name, "/of/the/user")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     monkeypatch.setenv("SOME_LIBRARY_PATH", "/opt")

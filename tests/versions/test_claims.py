@@ -36,6 +36,8 @@ EXPECTED = {
 }
 """{claim: what is so on each of TARGETS}"""
 
+OF_LASAGNE = "lasagne==0.1"
+
 YOLOV4 = {
     "tf1==1.15.5": ("needed: ", "keeps fit() from training mode"),
     "tf2==2.15.1": ("not needed: it behaves as its parent",),
@@ -47,8 +49,8 @@ YOLOV4 = {
 @cache
 def told() -> dict[tuple[str, str], Any]:
     """{(claim, target): the verdict}"""
-    need(*TARGETS)
-    targets = [word for target in TARGETS for word in ("--target", target)]
+    need(*TARGETS, OF_LASAGNE)
+    targets = [word for target in (*TARGETS, OF_LASAGNE) for word in ("--target", target)]
     done = bnmatrix("claims", *targets, "--format", "json", "--quiet")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -81,3 +83,14 @@ def test_a_timeline_tells_since_when_a_claim_does_not_hold() -> None:
     ((first, second),) = [claim["runs"] for claim in json.loads(done.stdout)["claims"]]
     assert (first["from"], first["verdict"]) == ("2.15.1", "holds")
     assert (second["from"], second["verdict"]) == ("2.16.2", "partly")
+
+
+def test_the_claim_on_lasagne() -> None:
+    assert told()["lasagne-trainable-tag", OF_LASAGNE]["verdict"] == H
+
+
+def test_whole_models_are_among_what_decides() -> None:
+    found = told()["base-model-training-false", "tf2==2.21.0"]
+    models = {each["id"].partition(" ")[0] for each in found["cells"] if each["id"].startswith("bnmatrix.")}
+    assert {name.rpartition(":")[2] for name in models} >= {"mobilenet", "xception"}
+    assert all(each["agrees"] is False for each in found["cells"] if each["id"].startswith("bnmatrix."))

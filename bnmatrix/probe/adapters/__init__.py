@@ -26,6 +26,7 @@ REGISTRY = {
     "keras": "keras3:Keras",
     "torch": "torch:Torch",
     "live": "live:Live",
+    "lasagne": "lasagne:Lasagne",
 }
 
 
