@@ -136,12 +136,8 @@ def _moved(word: str, by: float | None, sheet: Sheet) -> Text:
 
 
 def _cut(text: Text, width: int) -> Text:
-    """A path that is too long, without its middle."""
-    if len(text) <= width:
-        return text
-    short = text.copy()
-    short.truncate(width)
-    return short
+    """A name that is too long, without its beginning: layers differ in the end of their paths."""
+    return text if len(text) <= width else Text("..") + text[len(text) - width + 2 :]
 
 
 def _listed(found: Sequence[Row], sheet: Sheet) -> list[Text]:
