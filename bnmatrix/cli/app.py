@@ -28,6 +28,7 @@ COMMANDS = {
     "lock": "lock",
     "check": "check",
     "audit": "audit",
+    "convert": "convert",
     "explain": "explain",
     "list": "list_",
     "env": "app",

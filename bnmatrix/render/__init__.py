@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from bnmatrix.bisect import Bisection
     from bnmatrix.checked import Check
     from bnmatrix.comparison import Diff
+    from bnmatrix.converted import Conversion
     from bnmatrix.explaining import Explanation
     from bnmatrix.matrix import Matrix
     from bnmatrix.timeline import Timeline
 
-    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation | Audit
+    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation | Audit | Conversion
 
 FORMATS = ("table", "json", "csv", "markdown")
 

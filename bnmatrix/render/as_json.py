@@ -16,6 +16,7 @@ from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
 from bnmatrix.comparison import Diff, Likened
 from bnmatrix.configuration import Configuration
+from bnmatrix.converted import Conversion
 from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import dump
 from bnmatrix.timeline import Timeline
@@ -33,6 +34,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "check": Check,
     "explain": Explanation,
     "audit": Audit,
+    "convert": Conversion,
 }
 
 CONFIGURATION = "configuration"

@@ -11,9 +11,10 @@ from bnmatrix.audit.findings import Finding
 from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
 from bnmatrix.comparison import Condition, Diff, Likened
+from bnmatrix.converted import Conversion
 from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
-from bnmatrix.render import explain_page, over_time, searched, wording
+from bnmatrix.render import converted_words, explain_page, over_time, searched, wording
 from bnmatrix.render.audit_rows import rows
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
 from bnmatrix.timeline import Timeline
@@ -42,6 +43,8 @@ def text(result: Result) -> str:
         lines = _explanation(result)
     elif isinstance(result, Audit):
         lines = _audit(result)
+    elif isinstance(result, Conversion):
+        lines = _conversion(result)
     else:
         lines = _diff(result) if isinstance(result, Diff) else _run(result)
     if isinstance(result, Likened):
@@ -126,6 +129,47 @@ def _audit(audit: Audit) -> Iterable[str]:
     for answer in audit.expectations:
         yield from ("", f"- `{answer.pattern}={answer.expected}`: **{answer.answer}**")
         yield from (f"  - `{path}`: {_plain(what)}" for path, what in answer.against.items())
+
+
+def _conversion(conversion: Conversion) -> Iterable[str]:
+    told = converted_words
+    source, destination = conversion.source, conversion.destination
+    yield from (f"## `{conversion.layer}` from {source.target} to {destination.target}", "")
+    for party in (source, destination):
+        yield f"- {party.target}: {', '.join(wording.versions(party))}"
+    yield from ("", f"**{told.verdict(conversion)}**", "")
+    for case in conversion.cases:
+        yield from (f"### {told.case(case.axes)}", "")
+        yield from (
+            "```python",
+            *(code for code in (case.source_code, case.destination_code) if code),
+            "```",
+            "",
+        )
+        yield from (f"- {_plain(told.option(each, conversion))}" for each in case.options)
+        yield from (f"- `{told.weight(each, conversion)}`" for each in case.weights)
+        note = told.untold(case.weights)
+        yield from ([f"- {note}"] if note else [])
+        if case.refused:
+            yield f"- refused: {_plain(case.refused)}"
+        yield ""
+        for proof in case.proofs:
+            yield from (f"**{proof.scenario}: {told.answer(proof)}**", "")
+            if proof.reason:
+                yield from (_plain(proof.reason), "")
+            if proof.answer in ("equal_but_for", "different"):
+                yield from (f"- {_plain(text)}" for text in told.why(proof, conversion))
+                yield from (f"- remedy: {_plain(told.remedy(proof))}", "")
+            if proof.compared:
+                yield from _table(
+                    [
+                        "largest relative difference",
+                        f"{conversion.steps} steps",
+                        "with the remedy",
+                        "rounding",
+                    ],
+                    told.rows(proof),
+                )
 
 
 def _run(matrix: Matrix) -> Iterable[str]:
