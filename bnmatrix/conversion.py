@@ -266,13 +266,8 @@ def _measured_destinations(
     """One for each combination, with the options `given` for it; what has the same is measured together."""
     together: dict[tuple[tuple[str, float], ...], list[Cell]] = {}
     for axes, some in zip(asked.axes, given, strict=True):
-        tried = [
-            way.chosen
-            for scenario in SCENARIOS.values()
-            for way in ways(scenario, asked.destination.framework)
-        ]
         together.setdefault(tuple(some.items()), []).extend(
-            cell_of(asked, asked.destination, axes, chosen) for chosen in tried
+            cell_of(asked, asked.destination, axes, chosen) for chosen in SCENARIOS.values()
         )
     plans = [
         Plan(asked.destination, tuple(dict.fromkeys(cells)), Given(options=dict(some)))

@@ -201,6 +201,15 @@ def variance_factor(one: Course, other: Course, share: float) -> float | None:
     return float(number((middle - error, middle + error)).value)
 
 
+def moved(course: Course, slot: str) -> bool:
+    """Whether a step changed the slot, if there is one."""
+    if slot not in course.start:
+        return False
+    return any(
+        not np.array_equal(course.start[slot], step.state[slot], equal_nan=True) for step in course.steps
+    )
+
+
 def values_a_channel(course: Course) -> int:
     """How many values of a batch share one statistic."""
     output = course.steps[0].output

@@ -25,10 +25,12 @@ from bnmatrix.converted import (
     badness,
 )
 from bnmatrix.courses import (
+    ALIKE,
     Asked,
     Follow,
     Mend,
     compared,
+    moved,
     transposition,
     values_a_channel,
     variance_factor,
@@ -41,8 +43,8 @@ from bnmatrix.runner.messages import Course, Observation
 PASSING = ("num_batches_tracked", "seed_state")
 """Slots that one side may have alone: nothing is taken from the other for them."""
 
-ESTIMATORS = {"biased": 0, "unbiased": 1, "unbiased_twice": 2}
-"""How often the factor N / (N - 1) is in it."""
+CORRECTIONS = {1: "N / (N - 1)", -1: "(N - 1) / N", 2: "(N / (N - 1))^2", -2: "((N - 1) / N)^2"}
+"""What makes one of a biased, an unbiased and a twice corrected variance another; of N values a channel."""
 
 CAUSES = (
     "normalised_by", "input_gradient", "epsilon", "variance_estimator", "update_rate", "next_update_rate",
@@ -83,13 +85,7 @@ class SideBySide:
     def made(self) -> tuple[Case, bool]:
         """The case, and whether a course of it could not be run."""
         first = self._asked(0, SCENARIOS["training"]), self._asked(1, SCENARIOS["training"])
-        wanted: dict[Asked, None] = {}
-        for scenario in SCENARIOS.values():
-            wanted[self._asked(0, scenario)] = None
-            for way in ways(scenario, self.targets[1].framework):
-                if self._fact(1, way.chosen).outcome == "ok":
-                    wanted[self._asked(1, way.chosen)] = None
-        self._run(list(wanted))
+        self._run([self._asked(side, chosen) for chosen in SCENARIOS.values() for side in (0, 1)])
         codes = [None if course is None else course.code for course in map(self._course, first)]
         refused = self._refused(first)
         case = Case(
@@ -257,46 +253,36 @@ class SideBySide:
         self, scenario: Mapping[str, str], source: Asked
     ) -> Iterator[tuple[Way, Mend | None, list[str]]]:
         """What may be tried, the simplest first: other modes, then statistics that are mended."""
-        found = [
-            way
-            for way in ways(scenario, self.targets[1].framework)
-            if self._course(self._asked(1, way.chosen)) is not None
-        ]
+        tried = ways(scenario, self.targets[1].framework)
+        self._run([self._asked(1, way.chosen) for way in tried])
+        found = [way for way in tried if self._course(self._asked(1, way.chosen)) is not None]
         yield from ((way, None, list(way.do)) for way in found if way.do)
         for way in found:
-            for mend, do in self._mends(source, way):
+            for mend, do in self._mends(source, self._asked(1, way.chosen)):
                 yield way, mend, [*way.do, *do]
 
-    def _mends(self, source: Asked, way: Way) -> Iterator[tuple[Mend, list[str]]]:
+    def _mends(self, source: Asked, destination: Asked) -> Iterator[tuple[Mend, list[str]]]:
         """What can be done after each step about statistics that part."""
-        here, there = self.known[0][source.cell.id], self._fact(1, way.chosen)
-        names = {
-            slot: each.name for slot, each in self._observation(self._asked(1, way.chosen)).slots.items()
-        }
-        moves = [
-            slot for slot in STATISTICS
-            if (here.facts.get(slot), there.facts.get(slot)) == ("unchanged", "updated")
-        ]  # fmt: skip
+        one, other = self._course(source), self._course(destination)
+        assert one is not None
+        assert other is not None
+        names = {slot: each.name for slot, each in self._observation(destination).slots.items()}
+        moves = [slot for slot in STATISTICS if moved(other, slot) and not moved(one, slot)]
         if moves:
-            told = " and ".join(names[slot] for slot in moves)
-            yield Mend(hold=tuple(moves)), [f"put {told} back after each step"]
-        estimators = [cell.facts.get("variance_estimator") for cell in (here, there)]
-        share = there.facts.get("update_rate")
-        course = self._course(source)
-        if estimators[0] == estimators[1] or not isinstance(share, (int, float)) or course is None:
+            yield (
+                Mend(hold=tuple(moves)),
+                [f"put {' and '.join(names[slot] for slot in moves)} back after each step"],
+            )
+        kept = self.given.get("momentum")
+        if kept is None or not (moved(one, "moving_variance") and moved(other, "moving_variance")):
             return
-        if all(isinstance(each, str) and each in ESTIMATORS for each in estimators):
-            values = values_a_channel(course)
-            power = ESTIMATORS[str(estimators[0])] - ESTIMATORS[str(estimators[1])]
-            kept = round(1.0 - share, 12)
-            name, times = names["moving_variance"], _times(power)
-            do = f"correct it after each step: {name} = {kept} old + ({name} - {kept} old) {times}"
-            yield Mend(kept=kept, factor=(values / (values - 1)) ** power), [do]
-
-
-def _times(power: int) -> str:
-    factor = "N / (N - 1)" if power > 0 else "(N - 1) / N"
-    return f"{factor}" if abs(power) == 1 else f"({factor})²"
+        factor, values = variance_factor(one, other, 1.0 - kept), values_a_channel(one)
+        for power, times in CORRECTIONS.items():
+            correction = (values / (values - 1)) ** power if values > 1 else 1.0
+            if factor is not None and abs(factor * correction - 1.0) <= ALIKE:
+                name = names["moving_variance"]
+                do = f"correct it after each step: {name} = {kept:g} old + ({name} - {kept:g} old) {times}"
+                yield Mend(kept=kept, factor=correction), [do]
 
 
 def _why(answer: Answer) -> str:

@@ -140,12 +140,8 @@ def _conversion(conversion: Conversion) -> Iterable[str]:
     yield from ("", f"**{told.verdict(conversion)}**", "")
     for case in conversion.cases:
         yield from (f"### {told.case(case.axes)}", "")
-        yield from (
-            "```python",
-            *(code for code in (case.source_code, case.destination_code) if code),
-            "```",
-            "",
-        )
+        code = [line for line in (case.source_code, case.destination_code) if line]
+        yield from (["```python", *code, "```", ""] if code else [])
         yield from (f"- {_plain(told.option(each, conversion))}" for each in case.options)
         yield from (f"- `{told.weight(each, conversion)}`" for each in case.weights)
         note = told.untold(case.weights)
@@ -161,15 +157,8 @@ def _conversion(conversion: Conversion) -> Iterable[str]:
                 yield from (f"- {_plain(text)}" for text in told.why(proof, conversion))
                 yield from (f"- remedy: {_plain(told.remedy(proof))}", "")
             if proof.compared:
-                yield from _table(
-                    [
-                        "largest relative difference",
-                        f"{conversion.steps} steps",
-                        "with the remedy",
-                        "rounding",
-                    ],
-                    told.rows(proof),
-                )
+                heads, *rows_of_proof = told.rows(proof)
+                yield from _table(heads, rows_of_proof)
 
 
 def _run(matrix: Matrix) -> Iterable[str]:

@@ -91,10 +91,16 @@ def _proof(conversion: Conversion, proof: Proof, sheet: Sheet, expand: bool) -> 
             found.append(words.remedy(proof), "not bold default"), sheet.width, 2 * INDENT, INDENT
         )
     if expand and proof.compared:
-        rows = [["", "apart", "with it", "rounding"], *words.rows(proof)]
-        if proof.remedy is None:
-            rows = [[row[0], row[1], row[3]] for row in rows]
+        rows = words.rows(proof)
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        table = columns([[Text(entry, STYLES["dim"]) for entry in row] for row in rows], widths)
+        if sum(widths) + 2 * len(widths) + 2 * INDENT > sheet.width:  # one figure below another
+            table = [line for row in rows[1:] for line in _upright(rows[0], row, sheet)]
+        else:
+            table = columns([[Text(entry, STYLES["dim"]) for entry in row] for row in rows], widths)
         lines += [Text(" " * 2 * INDENT) + line for line in table]
     return lines
+
+
+def _upright(heads: list[str], row: list[str], sheet: Sheet) -> list[Text]:
+    figures = ", ".join(f"{head} {figure}" for head, figure in zip(heads[1:], row[1:], strict=True))
+    return indented(Text(f"{row[0]}: {figures}", STYLES["dim"]), sheet.width - 2 * INDENT, 0, INDENT)

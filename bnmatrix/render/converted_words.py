@@ -75,7 +75,8 @@ def evidence(proof: Proof | Remedy) -> str:
     if agreeing:
         worst = max(each.largest or 0.0 for each in agreeing)
         noun = "everything" if not parting else "the rest"
-        parts.append(f"{noun} within {worst:.1g} ({agreeing[0].allowed:.1g} is rounding)")
+        within = f"within {worst:.1g} ({agreeing[0].allowed:.1g} is rounding)" if worst else "to the last bit"
+        parts.append(f"{noun} {within}")
     return "; ".join(parts)
 
 
@@ -104,21 +105,19 @@ def remedy(proof: Proof) -> str:
 
 
 def rows(proof: Proof) -> list[list[str]]:
-    """Every quantity with how far apart it is: as it is, and with the remedy."""
+    """A heading, then for every quantity how far apart it is, how far with the remedy, and how far it may be."""
     mended = {each.what: each for each in proof.remedy.compared} if proof.remedy else {}
-    return [
-        [
-            each.what,
-            _figure(each),
-            _figure(mended[each.what]) if each.what in mended else "",
-            f"{each.allowed:.1g}",
-        ]
-        for each in proof.compared
+    found = [
+        ["largest relative difference", "as it is", *(["with the remedy"] if mended else []), "rounding"]
     ]
+    for each in proof.compared:
+        remedied = [_figure(mended[each.what]) if each.what in mended else ""] if mended else []
+        found.append([each.what, _figure(each), *remedied, f"{each.allowed:.1g}"])
+    return found
 
 
 def _figure(compared: Compared) -> str:
-    return "–" if compared.largest is None else f"{compared.largest:.1e}"
+    return "?" if compared.largest is None else f"{compared.largest:.1e}"
 
 
 def case(axes: dict[str, str]) -> str:

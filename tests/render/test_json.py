@@ -11,7 +11,7 @@ import pytest
 from bnmatrix.comparison import compare
 from bnmatrix.matrix import load
 from bnmatrix.render import as_json
-from tests.render import checks, explanations, miniature, miniature_bisection, miniature_timeline
+from tests.render import checks, conversions, explanations, miniature, miniature_bisection, miniature_timeline
 
 EXAMPLES = {
     "run": lambda: miniature.matrix(miniature.tf2(), miniature.torch(), miniature.tf1(), expectations=True),
@@ -20,6 +20,7 @@ EXAMPLES = {
     "bisect": miniature_bisection.two_changes,
     "check": checks.full,
     "explain": explanations.of_cell,
+    "convert": conversions.partly,
 }
 
 
