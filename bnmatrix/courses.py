@@ -122,7 +122,10 @@ def compared(one: Course, other: Course, layer: str, dtype: str) -> list[Compare
         if slot in other.start:
             several = [[step.state[slot] for step in course.steps] for course in (one, other)]
             found.append(_held(slot, several, dtype))
-    last = _held("inference_output", [[one.inference], [other.inference]], dtype, after=len(one.steps))
+    # Relative to what came out before as well: in one batch a whole channel may come to next to nothing.
+    outputs = [step.output for course in (one, other) for step in course.steps]
+    several = [[one.inference], [other.inference]]
+    last = _held("inference_output", several, dtype, after=len(one.steps), beside=outputs)
     return [*found, last]
 
 
@@ -147,11 +150,16 @@ def _cancelling(course: Course, layer: str, dtype: str) -> float:
 
 
 def _held(
-    what: str, several: Sequence[Sequence[Any]], dtype: str, after: int = 1, least: float = 0.0
+    what: str,
+    several: Sequence[Sequence[Any]],
+    dtype: str,
+    after: int = 1,
+    least: float = 0.0,
+    beside: Sequence[Any] = (),
 ) -> Compared:
     """The numbers of both courses, step by step; the first of them are of the step `after`.
 
-    least: what a difference is relative to at least
+    least, beside: what a difference is relative to at least: a number; the largest in each channel of these
     """
     ones, others = several
     allowed = tolerance(dtype)
@@ -160,7 +168,9 @@ def _held(
         return Compared(what=what, largest=None, allowed=allowed * last, parts_at=after)
     first = [_by_channel(each) for each in ones]
     second = [_by_channel(each) for each in others]
-    scale = np.max([np.abs(each).max(0, initial=0.0) for each in first + second], axis=0)
+    scale = np.max(
+        [np.abs(each).max(0, initial=0.0) for each in [*first, *second, *map(_by_channel, beside)]], axis=0
+    )
     # A channel of nothing but zeros and their rounding is seen beside the others.
     scale = np.maximum(scale, max(least, allowed * scale.max(initial=0.0)))
     scale[scale == 0] = 1.0

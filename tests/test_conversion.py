@@ -235,6 +235,13 @@ def test_other_layers_are_equal_with_their_kernels_turned_over(layer: str, rank:
     assert case.weights[0].transposed == TRANSPOSED[layer, rank]
 
 
+def test_a_gradient_of_which_next_to_nothing_is_left_is_held_against_its_terms() -> None:
+    """Two values that normalise each other, with the small epsilon of torch."""
+    (case,) = made("group_norm", "torch", "tf2", {"rank": "2"}).cases
+    assert case.destination_code == "tf.keras.layers.GroupNormalization(groups=2, epsilon=1e-05)"
+    assert answers(case) == ALL_EQUAL
+
+
 def course(framework: str, identity: str) -> Course:
     """One step of a cell."""
     needs(framework)

@@ -105,7 +105,7 @@ def remedy(proof: Proof) -> str:
 
 
 def rows(proof: Proof) -> list[list[str]]:
-    """A heading, then for every quantity how far apart it is, how far with the remedy, and how far it may be."""
+    """A heading, then for every quantity how far apart it is, how far with the remedy, what is rounding."""
     mended = {each.what: each for each in proof.remedy.compared} if proof.remedy else {}
     found = [
         ["largest relative difference", "as it is", *(["with the remedy"] if mended else []), "rounding"]
