@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from bnmatrix.errors import BnmatrixError
 
 if TYPE_CHECKING:
-    from bnmatrix.api import check, diff, load, run
+    from bnmatrix.api import check, convert, diff, load, run
 
 __version__ = "0.1.0"
 
-__all__ = ["BnmatrixError", "check", "diff", "load", "run"]
+__all__ = ["BnmatrixError", "check", "convert", "diff", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ from bnmatrix.checked import Check, Rules
 from bnmatrix.checked import check as check_of
 from bnmatrix.comparison import Diff
 from bnmatrix.configuration import configuration
+from bnmatrix.converted import Conversion
 from bnmatrix.errors import UsageError, unknown
 from bnmatrix.matrix import Matrix
 from bnmatrix.matrix import load as load_matrix
@@ -34,6 +35,7 @@ from bnmatrix.measurement import Options, Plan, measure
 from bnmatrix.placement import Wishes
 from bnmatrix.records import opened
 from bnmatrix.selection import Selection, no_given, select, targets, tasks
+from bnmatrix.target import parse
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -137,6 +139,30 @@ def check(
     return check_of(
         compared, baseline.accepted, rules, date.today(), __version__, str(path) if path else None
     )
+
+
+def convert(
+    layer: str,
+    source: str,
+    destination: str,
+    axes: Mapping[str, Words] = {},
+    options: Mapping[str, float] = {},
+    steps: int = 10,
+    **means: Unpack[Means],
+) -> Conversion:
+    """The options and weights with which one layer behaves like another, as `bnmatrix convert`.
+
+    options: of the layer that is converted, by neutral names: {"momentum": 0.9, "epsilon": 1e-4}
+
+    Raises UsageError, and what befalls environments.
+    """
+    from bnmatrix import conversion
+
+    _check_names(means, Means)
+    chosen = {name: tuple(_list(values)) for name, values in axes.items()}
+    asked = conversion.question(layer, parse(source), parse(destination), chosen, options, steps)
+    how = _Measuring(means)
+    return conversion.convert(asked, how, how.options, how.tell)[0]
 
 
 def load(path: str | Path) -> Matrix | Baseline:

@@ -67,7 +67,7 @@ def select(
     if cell and (layer or scenario or axis or coverage):
         hint = "leave --layer, --like, --scenario, --axis and --coverage out beside it"
         raise UsageError("--cell names whole cells", hint)
-    overrides = _overrides(axis or ())
+    overrides = axis_values(axis or ())
     chosen = [*(layer or ()), *overrides.pop("layer", ())]
     for name in chosen:
         if name != "all":
@@ -95,7 +95,7 @@ def select(
     )
 
 
-def _overrides(texts: Sequence[str]) -> Values:
+def axis_values(texts: Sequence[str]) -> Values:
     """{axis: values} of `NAME=V,V`, given once or more often."""
     found: dict[str, dict[str, None]] = {}
     for text in texts:

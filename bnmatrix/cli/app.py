@@ -29,6 +29,7 @@ COMMANDS = {
     "check": "check",
     "audit": "audit",
     "claims": "claims",
+    "convert": "convert",
     "explain": "explain",
     "list": "list_",
     "env": "app",

@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
-from . import inputs, own, tracing
+from . import construction, course, inputs, own, tracing
 from .adapters import Adapter, Arrays, Bench, Cell, Pass, Unavailable
 
 Record = Dict[str, Any]
@@ -53,7 +53,7 @@ def observe(adapter: Adapter, cell: Cell, seed: int, given: Optional[Given] = No
                 adapter.own = own.load(given["own"])
             adapter.seed(seed)
             bench = adapter.bench(cell, record["sample"]["first"].shape, given.get("options", {}))
-            _experiment(bench, cell, seed, given, record)
+            (_course if "course" in given else _experiment)(bench, cell, seed, given, record)
             if "trace" in given:
                 stepped = functools.partial(_stepped, adapter, cell, seed, given, record["sample"])
                 _try(record, "trace", lambda: record.update(trace=tracing.trace(stepped)))
@@ -130,6 +130,21 @@ def _experiment(bench: Bench, cell: Cell, seed: int, given: Given, record: Recor
 
     restore(bench, states["start"])
     _try(record, "reference", reference)
+    record["stage"] = "done"
+
+
+def _course(bench: Bench, cell: Cell, seed: int, given: Given, record: Record) -> None:
+    """In place of the experiment: as many steps in a row as are asked for, on batches of the same kind."""
+    record["slots"] = bench.slots()
+    bench.write(known_values(bench.read(), seed, given.get("state", {})))
+    record["stage"] = "first step"
+    batches = []
+    for turn in range(given["course"]["steps"]):
+        which = ("first", "second")[turn % 2]
+        sample = sample_of(cell, seed + turn, given)
+        batches.append((sample[which], sample[which + "_weights"]))
+    record["course"] = course.follow(bench, batches, record["sample"]["inference"], given["course"])
+    record["course"]["code"] = construction.last()
     record["stage"] = "done"
 
 

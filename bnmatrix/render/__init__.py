@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from bnmatrix.checked import Check
     from bnmatrix.claims import Claims
     from bnmatrix.comparison import Diff
+    from bnmatrix.converted import Conversion
     from bnmatrix.explaining import Explanation
     from bnmatrix.matrix import Matrix
     from bnmatrix.timeline import Timeline
 
-    Result: TypeAlias = Matrix | Diff | Timeline | Bisection | Check | Explanation | Audit | Claims
+    Result: TypeAlias = (
+        Matrix | Diff | Timeline | Bisection | Check | Explanation | Audit | Claims | Conversion
+    )
 
 FORMATS = ("table", "json", "csv", "markdown")
 

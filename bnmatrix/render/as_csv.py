@@ -7,6 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from bnmatrix.audit.auditing import Audit
+from bnmatrix.converted import Conversion
 from bnmatrix.explaining import Explanation
 from bnmatrix.rows import rows
 
@@ -18,7 +19,7 @@ def text(result: Result) -> str:
     """The result as CSV."""
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    assert not isinstance(result, (Explanation, Audit))  # no tables of cells
+    assert not isinstance(result, (Explanation, Audit, Conversion))  # no tables of cells
     heading, entries = rows(result)
     writer.writerow(heading)
     writer.writerows(entries)

@@ -18,6 +18,7 @@ from bnmatrix.checked import Check
 from bnmatrix.claims import Claims
 from bnmatrix.comparison import Diff, Likened
 from bnmatrix.configuration import Configuration
+from bnmatrix.converted import Conversion
 from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import dump
 from bnmatrix.timeline import Timeline
@@ -36,6 +37,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "explain": Explanation,
     "audit": Audit,
     "claims": Claims,
+    "convert": Conversion,
 }
 
 CONFIGURATION = "configuration"

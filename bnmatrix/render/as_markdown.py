@@ -12,9 +12,10 @@ from bnmatrix.bisect import Bisection
 from bnmatrix.checked import Check
 from bnmatrix.claims import Claims
 from bnmatrix.comparison import Condition, Diff, Likened
+from bnmatrix.converted import Conversion
 from bnmatrix.explaining import Explanation
 from bnmatrix.matrix import Matrix, TargetMatrix, Value
-from bnmatrix.render import claims_page, explain_page, over_time, searched, wording
+from bnmatrix.render import claims_page, converted_words, explain_page, over_time, searched, wording
 from bnmatrix.render.audit_rows import rows
 from bnmatrix.render.folding import Folded, NotOk, by_layer, fold
 from bnmatrix.timeline import Timeline
@@ -45,6 +46,8 @@ def text(result: Result) -> str:
         lines = _audit(result)
     elif isinstance(result, Claims):
         lines = _claims(result)
+    elif isinstance(result, Conversion):
+        lines = _conversion(result)
     else:
         lines = _diff(result) if isinstance(result, Diff) else _run(result)
     if isinstance(result, Likened):
@@ -160,6 +163,36 @@ def _claims(claims: Claims) -> Iterable[str]:
             yield from (f"- {_plain(target)}: {_plain(text)}" for target, text in told)
             yield from [""] if told else []
     yield from ("", *(f"{_plain(text)}\n" for text in claims_page.beneath(claims)))
+
+
+def _conversion(conversion: Conversion) -> Iterable[str]:
+    told = converted_words
+    source, destination = conversion.source, conversion.destination
+    yield from (f"## `{conversion.layer}` from {source.target} to {destination.target}", "")
+    for party in (source, destination):
+        yield f"- {party.target}: {', '.join(wording.versions(party))}"
+    yield from ("", f"**{told.verdict(conversion)}**", "")
+    for case in conversion.cases:
+        yield from (f"### {told.case(case.axes)}", "")
+        code = [line for line in (case.source_code, case.destination_code) if line]
+        yield from (["```python", *code, "```", ""] if code else [])
+        yield from (f"- {_plain(told.option(each, conversion))}" for each in case.options)
+        yield from (f"- `{told.weight(each, conversion)}`" for each in case.weights)
+        note = told.untold(case.weights)
+        yield from ([f"- {note}"] if note else [])
+        if case.refused:
+            yield f"- refused: {_plain(case.refused)}"
+        yield ""
+        for proof in case.proofs:
+            yield from (f"**{proof.scenario}: {told.answer(proof)}**", "")
+            if proof.reason:
+                yield from (_plain(proof.reason), "")
+            if proof.answer in ("equal_but_for", "different"):
+                yield from (f"- {_plain(text)}" for text in told.why(proof, conversion))
+                yield from (f"- remedy: {_plain(told.remedy(proof))}", "")
+            if proof.compared:
+                heads, *rows_of_proof = told.rows(proof)
+                yield from _table(heads, rows_of_proof)
 
 
 def _run(matrix: Matrix) -> Iterable[str]:

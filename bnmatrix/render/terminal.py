@@ -61,6 +61,12 @@ def view(result: Result, expand: bool = False) -> View:
         from bnmatrix.render import claims_page
 
         return claims_page.page(result, expand)
+    from bnmatrix.converted import Conversion
+
+    if isinstance(result, Conversion):
+        from bnmatrix.render import convert_page
+
+        return convert_page.page(result, expand)
     from bnmatrix.render import bisect_page, timeline_page
     from bnmatrix.timeline import Timeline
 

@@ -12,6 +12,7 @@ from bnmatrix.matrix import CellResult, Default, Law, TargetMatrix, Value
 from bnmatrix.render.beneath import EXPECTED, Beneath
 
 if TYPE_CHECKING:
+    from bnmatrix.converted import Party
     from bnmatrix.explaining import ExplainedCell
     from bnmatrix.render.folding import Alike
     from bnmatrix.timeline import Release
@@ -278,7 +279,7 @@ def following(fact: Beneath) -> list[str]:
     return [*parts, *([f"only in {enumerated(fact.only_in)}"] if fact.only_in else [])]
 
 
-def versions(target: TargetMatrix | Side | Release | ExplainedCell) -> list[str]:
+def versions(target: TargetMatrix | Side | Release | ExplainedCell | Party) -> list[str]:
     """`tensorflow 2.21.0`, ..., `Python 3.11.7`, `cpu`"""
     order = [*_PACKAGES, *(name for name in target.versions if name not in (*_PACKAGES, "numpy")), "numpy"]
     found = [f"{package} {target.versions[package]}" for package in order if package in target.versions]

@@ -101,6 +101,27 @@ class Trace(_Said, frozen=True):
     doc: str
 
 
+class CourseStep(_Said, frozen=True):
+    """One of many steps in a row: its batch and weights of the loss, what it showed, and where it led."""
+
+    inputs: Array
+    weights: Array
+    output: Array | None
+    input_gradient: Array | None
+    gradients: dict[str, Array]
+    state: dict[str, Array]
+
+
+class Course(_Said, frozen=True):
+    """Many steps in a row; see `probe/course.py`. `code`: how the layer was constructed."""
+
+    start: dict[str, Array]
+    stored: dict[str, Array]
+    steps: list[CourseStep]
+    inference: Array
+    code: str
+
+
 class Observation(_Said, frozen=True, kw_only=True):
     """What the probe recorded for a cell. After an exception, what was measured until then."""
 
@@ -119,6 +140,7 @@ class Observation(_Said, frozen=True, kw_only=True):
     flags: Flags | None = None
     not_measured: dict[str, str] = {}
     trace: Trace | None = None
+    course: Course | None = None
 
 
 class Seen(_Said, frozen=True):

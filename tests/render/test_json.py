@@ -15,6 +15,7 @@ from tests.render import (
     audits,
     checks,
     claimed,
+    conversions,
     explanations,
     miniature,
     miniature_bisection,
@@ -30,6 +31,7 @@ EXAMPLES = {
     "explain": explanations.of_cell,
     "claims": claimed.several,
     "audit": audits.with_findings,
+    "convert": conversions.partly,
 }
 
 

@@ -85,6 +85,10 @@ class Bench(object):
         (`seed_state`) too."""
         raise NotImplementedError
 
+    def stored(self) -> Arrays:
+        """`read`, in the framework's own layout."""
+        raise NotImplementedError
+
     def write(self, values: Arrays) -> None:
         """Put {slot: array} into the layer in place, without touching flags or optimizer."""
         raise NotImplementedError

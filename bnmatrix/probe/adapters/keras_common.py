@@ -336,9 +336,10 @@ class KerasBench(Bench):
         return dict(self._slots, **self.exported.state) if self.exported else self._slots
 
     def read(self):
-        return {
-            slot: self._neutral(slot, self.engine.numpy(variable)) for slot, variable in self.state().items()
-        }
+        return {slot: self._neutral(slot, array) for slot, array in self.stored().items()}
+
+    def stored(self):
+        return {slot: self.engine.numpy(variable) for slot, variable in self.state().items()}
 
     def _neutral(self, slot, array):
         # Kernels of size 1: (1, ..., in, out) -> (in, out).

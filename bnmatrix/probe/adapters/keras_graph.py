@@ -256,9 +256,9 @@ class GraphBench(KerasBench):
         found += [*called.get_updates_for(x), *called.get_updates_for(None)]
         return x, output, list({id(each): each for each in found}.values())
 
-    def read(self):
+    def stored(self):
         values = self.keras.backend.batch_get_value(list(self._slots.values()))
-        return {slot: self._neutral(slot, new_numpy(value)) for slot, value in zip(self._slots, values)}
+        return {slot: new_numpy(value) for slot, value in zip(self._slots, values)}
 
     def _direct(self, inputs, training):
         if training not in self._made:

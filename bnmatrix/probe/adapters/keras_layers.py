@@ -8,6 +8,7 @@ import inspect
 from typing import Any, Dict
 
 from .. import inputs as given_inputs
+from ..construction import constructed, last
 from . import Unavailable
 
 COMPILED = ("fit", "train_on_batch", "test_on_batch", "evaluate", "predict", "run_eagerly", "jit_compile")
@@ -159,12 +160,28 @@ def make_layer(keras, label, cell, shape, options, given):
         arguments.update(channels_first(cls, label))
     arguments.update({names.get(name, name): value for name, value in options.items()})
     dtype = policy(keras, cell["dtype"])
+    hidden = ("name",) if cell["dtype"] != "float32" else ("name", "dtype")
+    home = home_of(keras, label)
+    path = home + public_name(keras, layer, len(shape))
+    arguments.update(dtype=dtype, name="layer")
     if layer == "spectral_norm":
-        inner = {"units": arguments.pop("units", given_inputs.UNITS)}
-        return cls(
-            keras.layers.Dense(dtype=dtype, name="wrapped", **inner), dtype=dtype, name="layer", **arguments
-        )
-    return cls(dtype=dtype, name="layer", **arguments)
+        inner = {"units": arguments.pop("units", given_inputs.UNITS), "dtype": dtype, "name": "wrapped"}
+        wrapped = constructed(keras.layers.Dense, home + "layers.Dense", (), inner, hidden=hidden)
+        return constructed(cls, path, (wrapped,), arguments, (last(),), hidden)
+    return constructed(cls, path, (), arguments, hidden=hidden)
+
+
+def home_of(keras, label):
+    """What users write before `layers`, a dot after it; `label` is what messages call this Keras."""
+    if label.startswith("tf."):
+        return label + "."
+    return (keras.__name__ if keras.__name__ in ("keras", "tf_keras") else "tf.keras") + "."
+
+
+def public_name(keras, layer, rank):
+    """What users write for the class that `find_class` finds: `layers.Dense`."""
+    name = BY_RANK[layer] % (rank - 2) if layer in BY_RANK else CLASSES[layer]
+    return ("layers." if hasattr(keras.layers, name) else "layers.experimental.") + name
 
 
 def channels_first(cls, label):

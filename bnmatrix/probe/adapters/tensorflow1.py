@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..construction import constructed
 from ..own import made
 from . import Adapter, Unavailable
 from . import keras_common as common
@@ -115,10 +116,14 @@ class Maker(object):
         names = table.OPTION_NAMES.get(layer, {})
         self.arguments.update({names.get(option, option): value for option, value in options.items()})
         self.fed = tf.as_dtype("int32" if layer == "embedding" else dtype)
+        self.path = ("tf." if tf is tensorflow else "tf.compat.v1.") + table.public_name(
+            tf, layer, len(shape)
+        )
 
     def layer(self):
         """The layer, unbuilt."""
-        return self.made(**self.arguments)
+        hidden = ("dtype",) if self.arguments["dtype"] == "float32" else ()
+        return constructed(self.made, self.path, (), self.arguments, hidden=hidden)
 
 
 class OwnMaker(object):

@@ -169,10 +169,16 @@ class LayersBench(Bench):
         }
 
     def read(self):
+        return {slot: self.neutral(slot, array) for slot, array in self._fetched().items()}
+
+    def stored(self):
+        return {slot: common.new_numpy(array) for slot, array in self._fetched().items()}
+
+    def _fetched(self):
         if not self.variables:
             return {}
         values = self.session.run(dict(self.variables))
-        return {slot: self.neutral(slot, values[slot]) for slot in self.variables}
+        return {slot: values[slot] for slot in self.variables}
 
     def write(self, values):
         operations, feeds = [], {}

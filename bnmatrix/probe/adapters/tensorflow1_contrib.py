@@ -7,6 +7,7 @@ Nothing is given to them but what has to be, and what the cell asks for.
 from typing import Any, Dict
 
 from .. import inputs as sizes
+from ..construction import note
 from . import Unavailable
 from . import keras_layers as table
 from .keras_freezing import Freezing
@@ -90,6 +91,7 @@ class ContribMaker(object):
 
     def layer(self):
         """The function with its state, as a layer that is not built yet."""
+        note("tf.contrib.layers." + self.made.__name__, ["x"], self.arguments)
         return Function(self.made, self.arguments)
 
 

@@ -128,6 +128,9 @@ class TorchBench(Bench):
     def read(self):
         return {state.slot: self._stored(state.slot, state.tensor) for state in self.states}
 
+    def stored(self):
+        return {state.slot: to_numpy(state.tensor) for state in self.states}
+
     def _stored(self, slot, tensor):
         """A copy of a state or of its gradient, in the layout of `Bench`."""
         array = to_numpy(tensor)

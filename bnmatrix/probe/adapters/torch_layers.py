@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from .. import inputs
+from ..construction import constructed, last, note
 from . import Unavailable
 
 RELEASE = "torch " + str(torch.__version__).split("+")[0]
@@ -287,11 +288,18 @@ def module(layer, variant, shape, options):
     keywords.update(_variant(entry, name, variant, constructor))
     if entry.result == "attention" and _accepts(constructor, "batch_first"):
         keywords["batch_first"] = True
-    made = constructor(*entry.arguments(shape[-1], options.get("units", inputs.UNITS)), **keywords)
+    made = constructed(
+        constructor,
+        "torch.nn." + name,
+        entry.arguments(shape[-1], options.get("units", inputs.UNITS)),
+        keywords,
+        entry.arguments("channels", "units"),
+    )
     if variant == "tracking_switched_off_later":
         made.track_running_stats = False
     if entry.wrap:
-        made = torch_function("nn.utils." + entry.wrap[variant])(made)
+        path = "nn.utils." + entry.wrap[variant]
+        made = constructed(torch_function(path), "torch." + path, (made,), names=(last(),))
     return made
 
 
@@ -319,6 +327,7 @@ def function(layer, variant, shape, options):
         for tensor, size in entry.tensors.items()
         if tensor not in dropped
     }
+    note(name, ["x", *("%s=%s" % (tensor, tensor) for tensor in tensors)], keywords)
     return Functional(called, tensors, keywords, None if variant in entry.modeless else entry.mode)
 
 
