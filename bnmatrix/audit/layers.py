@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bnmatrix.audit.normalising import normalised_by
+
 if TYPE_CHECKING:
-    from bnmatrix.runner.messages import Array, LayerRecord, Seen, TensorRecord
+    from bnmatrix.runner.messages import LayerRecord, Seen, TensorRecord
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance")
 """State that a layer which tracks statistics moves in training: torch's names and Keras's."""
@@ -20,11 +22,8 @@ RANDOM_STATE = ("seed_generator_state", "seed_state")
 
 HALF = ("float16", "bfloat16")
 
-CLOSE = 0.02
-"""Of a standard deviation of the output, or of a slope: how well a closed form must be met."""
-
-LARGEST_EPSILON = 0.0101
-"""What may be added to a variance before it is taken for another one."""
+LEAST_CHANGE = 1e-6
+"""Of the size of what went in: what has no hand in the output leaves it as it was, whatever the rate."""
 
 STUCK = 0.5
 """Statistics in half precision of which no more than this share moves are stuck."""
@@ -254,53 +253,7 @@ def _chance(rate: float, seen: Seen) -> str:
     if seen.seen is None or rate == 0:
         return "unknown"
     changed, size = np.asarray(seen.seen, np.float64).ravel()[:2]
-    return "unknown" if size == 0 else "active" if changed > 1e-3 * size else "inactive"
-
-
-def normalised_by(seen: Seen) -> str:
-    """What normalised the output of a call, from its moments: batch, moving, sample, neither, undecided.
-
-    With y = a x + b: a batch leaves the output with a mean of beta and a = gamma / sqrt(variance + epsilon);
-    moving statistics leave beta + a (mean - moving mean), and their own variance under the root.
-    """
-    if seen.seen is None:
-        return "unknown"
-    moments = np.asarray(seen.seen, np.float64)
-    state = np.asarray(seen.state, np.float64) if seen.state is not None else np.full((4, 1), np.nan)
-    mean, variance, out_mean, out_variance, covariance, between = moments
-    gamma, beta, moving_mean, moving_variance = (np.broadcast_to(each, mean.shape) for each in state)
-    gamma, beta = np.where(np.isnan(gamma), 1.0, gamma), np.where(np.isnan(beta), 0.0, beta)
-    if seen.values == 1 or not (variance > 0).any():
-        return _of_one_value(mean, out_mean, beta, moving_mean)
-    told = (variance > 1e-12) & (np.abs(gamma) > 1e-6) & (out_variance > 1e-12)
-    if not told.any():
-        return "undecided"
-    slope = np.where(told, covariance / np.where(variance > 0, variance, 1.0), 1.0)
-    spread = np.sqrt(np.where(told, out_variance, 1.0))
-    rest = np.abs(out_variance - slope * covariance) / spread**2
-    if (rest[told] > CLOSE).any():
-        alone = seen.values > seen.samples and seen.samples > 1 and (between[told] < 1e-3 * spread[told] ** 2)
-        return "sample" if np.all(alone) else "neither"
-    scale = (gamma / slope) ** 2  # the variance that was divided by, with epsilon
-    by_batch = (np.abs(out_mean - beta) <= CLOSE * spread) & _is(scale, variance)
-    offset = out_mean - beta - slope * (mean - moving_mean)
-    by_moving = (np.abs(offset) <= CLOSE * spread) & _is(scale, moving_variance)
-    batch, moving = bool(by_batch[told].all()), bool(by_moving[told].all())
-    if batch and moving:
-        return "undecided"
-    return "batch" if batch else "moving" if moving else "neither"
-
-
-def _is(scale: Array, variance: Array) -> Array:
-    """Whether a variance with an epsilon that is usual was divided by; of N or of N - 1."""
-    return (scale >= variance * (1 - CLOSE)) & (scale <= variance * (1 + CLOSE) + LARGEST_EPSILON)
-
-
-def _of_one_value(mean: Array, out_mean: Array, beta: Array, moving_mean: Array) -> str:
-    """One value is its own mean: a batch of it leaves beta."""
-    is_beta = bool((np.abs(out_mean - beta) <= 1e-3 * (1 + np.abs(beta))).all())
-    differs = np.isnan(moving_mean).all() or bool((np.abs(mean - moving_mean) > 1e-2).any())
-    return ("batch" if differs else "undecided") if is_beta else "moving"
+    return "unknown" if size == 0 else "active" if changed > LEAST_CHANGE * size else "inactive"
 
 
 def named(layers: Sequence[AuditedLayer]) -> Mapping[str, Sequence[str]]:

@@ -157,10 +157,11 @@ def closer(live: Any, given: Any, target: Any, layers: Dict[str, Record], steps:
         for each in layer["tensors"]:
             if each["moved"] and off and not is_random(each["name"]):
                 against.append((path, each["name"]))
-            elif not each["moved"] and each["is_parameter"] and layer["trainable"] and not off:
+            elif not each["moved"] and each["is_parameter"] and each["flag"] is not False and not off:
                 still.append((path, each["name"]))
-    if still and hasattr(live, "look_for_gradients"):
+    if still:
         live.look_for_gradients(given)
+        await_gradients(live, given, target, still)
         for path, name in still:
             told = live.tensor_facts(path, name)
             for each in layers[path]["tensors"]:
@@ -171,6 +172,25 @@ def closer(live: Any, given: Any, target: Any, layers: Dict[str, Record], steps:
         if anew is not None:
             for path, layer in layers.items():
                 layer["moved_anew"] = anew[path]
+
+
+def await_gradients(live: Any, given: Any, target: Any, still: List[Any]) -> None:
+    """Make further steps for as long as each brings a first gradient to something: of layers that start at
+    zero (a gate, and what follows it) each holds back for a step what lies before it."""
+    waiting: List[Any] = []
+    while True:
+        before, waiting = (
+            len(waiting),
+            [(path, name) for path, name in still if live.tensor_facts(path, name)["gradient"] == 0],
+        )
+        if not waiting or len(waiting) == before:
+            return
+        try:
+            for _ in live.train(given, target, 1):
+                pass
+        except Exception:  # a step of the user's own may have come to the end of its data
+            return
+        live.look_for_gradients(given)
 
 
 def layer_of(live: Any, path: str, before: Dict[str, np.ndarray], flags: Record) -> Record:

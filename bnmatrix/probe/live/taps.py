@@ -2,8 +2,9 @@
 taken inside a compiled graph, and enough to tell afterwards what normalised the output.
 
 Of the first `MOST` channels, each a vector: the means and variances of input and output over all but the
-channel axis, their covariance, and how far the output's means of single samples differ. An elementwise affine
-map y = a x + b shows in them (a = covariance / variance), and so does where a and b come from.
+channel axis, their covariance, and how far the means of single samples differ, in output and input. An
+elementwise affine map y = a x + b shows in them (a = covariance / variance), and so does where a and b come
+from; what normalises each sample by itself leaves no difference between samples.
 """
 
 from typing import Any, List, Tuple
@@ -11,7 +12,14 @@ from typing import Any, List, Tuple
 MOST = 4
 """Channels."""
 
-NAMES = ("input_mean", "input_variance", "output_mean", "output_variance", "covariance", "between_samples")
+NAMES = ("input_mean", "input_variance", "output_mean", "output_variance", "covariance",
+         "output_between_samples", "input_between_samples")  # fmt: skip
+
+LEAST_BETWEEN = 1e-7
+"""Of a variance: differences between samples that are more than rounding."""
+
+BY_CHANCE = ("Dropout", "Noise", "DropPath", "StochasticDepth")
+"""In the name of a class whose layers change by chance what goes through them."""
 
 STATE = ("gamma", "beta", "moving_mean", "moving_variance")
 """What the layer holds of these, before the call; NaN where it has none."""
@@ -37,7 +45,7 @@ class Operations(object):
 
 
 def moments(to: Operations, x: Any, y: Any, axis: int) -> Any:
-    """The moments of NAMES, an array (6, channels), of input and output with the channels at `axis`."""
+    """The moments of NAMES, an array (7, channels), of input and output with the channels at `axis`."""
     rank = len(x.shape)
     axis %= rank
     cut = tuple(slice(0, MOST) if number == axis else slice(None) for number in range(rank))
@@ -45,13 +53,18 @@ def moments(to: Operations, x: Any, y: Any, axis: int) -> Any:
     others = tuple(number for number in range(rank) if number != axis)
     within = tuple(number for number in others if number)  # of one sample
     x_mean, y_mean = to.mean(x, others), to.mean(y, others)
-    x, y_ = x - x_mean, y - y_mean
-    of_samples = to.mean(y_, within) if within else y_
+    x, y = x - x_mean, y - y_mean
+    between = [to.mean(each, within) if within else each for each in (y, x)]
     found = [
-        x_mean, to.mean(x * x, others), y_mean, to.mean(y_ * y_, others), to.mean(x * y_, others),
-        to.mean(of_samples * of_samples, others),
+        x_mean, to.mean(x * x, others), y_mean, to.mean(y * y, others), to.mean(x * y, others),
+        *(to.mean(each * each, others) for each in between),
     ]  # fmt: skip
     return to.stack([to.flat(each) for each in found])
+
+
+def alike(seen: Any) -> bool:
+    """Whether the samples that went in have all the same means."""
+    return bool((seen[-1] <= LEAST_BETWEEN * seen[1]).all())
 
 
 def difference(to: Operations, x: Any, y: Any) -> Any:
@@ -93,9 +106,9 @@ def values_of(shape: Tuple[int, ...], axis: int) -> int:
 def chance_of(layer: Any) -> Any:
     """The rate of a layer that changes by chance what goes through it; None of any other layer."""
     names = [base.__name__ for base in type(layer).__mro__]
-    if not any("Dropout" in name or "Noise" in name for name in names):
+    if not any(word in name for name in names for word in BY_CHANCE):
         return None
-    for attribute in ("rate", "p", "stddev"):
+    for attribute in ("rate", "p", "stddev", "drop_prob", "drop_path_rate"):
         value = getattr(layer, attribute, None)
         if isinstance(value, (int, float)):
             return float(value)

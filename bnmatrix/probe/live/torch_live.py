@@ -17,6 +17,9 @@ SIDE = 64
 """Pixels of an image that is made up; LENGTH steps of a sequence."""
 LENGTH = 16
 
+TRIES = 20
+"""Of a layer of chance that changed nothing in a step, before it is taken for one that never does."""
+
 RUNNING = {
     "gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var",
 }  # fmt: skip
@@ -183,22 +186,24 @@ class TorchLive(object):
     def _hook(self, path, module):
         watch, held = self.watches[path], own(module)
         norm = hasattr(module, "running_mean")
-        rate = taps.chance_of(module)
+        rate, inside = taps.chance_of(module), rate_inside(module)
 
         def entered(called, arguments, *_):
             watch.modes[self.phase].append(bool(called.training))
-            state = None
-            if norm and arguments:
+            state, x = None, arguments[0] if arguments else None
+            x = x if isinstance(x, self.torch.Tensor) else None
+            if norm and x is not None:
                 state = self._state(called)
-                x = arguments[0]
                 tap = watch.taps[self.phase]
-                if isinstance(x, self.torch.Tensor) and x.dim() > 1:
+                if x.dim() > 1:
                     tap.values, tap.samples = taps.values_of(tuple(x.shape), 1), int(x.shape[0])
+            if x is not None and (norm or rate is not None) and getattr(called, "inplace", False):
+                x = x.detach().clone()  # the call writes over what went in
             moving = [(name, tensor.detach().clone()) for name, tensor in held if tensor.numel() < 1 << 16]
-            self.started.setdefault(path, []).append((state, moving))
+            self.started.setdefault(path, []).append((state, x, version_of(x), moving))
 
         def left(called, arguments, output, *_):
-            state, moving = self.started[path].pop()
+            state, x, version, moving = self.started[path].pop()
             tap = watch.taps[self.phase]
             tap.calls += 1
             now = dict(own(called))
@@ -208,15 +213,19 @@ class TorchLive(object):
             watch.moving_calls += bool(moved) and self.phase == "training"
             for name in moved if self.phase == "training" else ():
                 watch.in_forward[name] = True
-            x = arguments[0] if arguments else None
-            if not isinstance(output, self.torch.Tensor) or not isinstance(x, self.torch.Tensor):
+            if inside and tap.seen is None:
+                tap.seen = self._twice(called, arguments)
+            if not isinstance(output, self.torch.Tensor) or x is None or version_of(x) != version:
                 return
             if x.shape != output.shape or not output.is_floating_point() or not output.numel():
                 return
             if norm and x.dim() > 1:
                 tap.seen, tap.state = taps.moments(self.to, x, output, 1), state
+                if taps.alike(tap.seen) and x.dim() > 2:
+                    tap.seen = self._of_differing(called, x, tap.seen)
             elif rate is not None:
-                tap.seen = taps.difference(self.to, x, output)
+                told = self._changed(called, x, output)
+                tap.seen = told if tap.seen is None else max(tap.seen, told, key=lambda each: each[0, 0])
 
         try:
             module.register_forward_pre_hook(entered)
@@ -227,6 +236,43 @@ class TorchLive(object):
             if tensor.requires_grad and tensor.is_leaf:
                 self.looked[id(tensor)] = True
                 tensor.register_hook(self._noting(id(tensor)))
+
+    def _changed(self, module, x, output):
+        """How far a layer of chance changes what goes through it; one call may spare all of a few samples."""
+        told = taps.difference(self.to, x, output)
+        try:
+            with self.torch.no_grad(), self.torch.random.fork_rng():
+                for _ in range(TRIES if module.training else 0):
+                    if told[0, 0] > 0:
+                        break
+                    told = taps.difference(self.to, x, module.forward(x.detach().clone()))
+        except Exception:  # it was given more than what hooks are told of
+            pass
+        return told
+
+    def _twice(self, module, arguments):
+        """How far two calls beside the steps differ, of a layer within which chance has a hand."""
+        try:
+            with self.torch.no_grad(), self.torch.random.fork_rng():
+                first, second = (next(tensors(self.torch, module.forward(*arguments))) for _ in range(2))
+                return taps.difference(self.to, first, second)
+        except Exception:  # it was given more than what hooks are told of
+            return None
+
+    def _of_differing(self, module, x, usual):
+        """The moments of a call beside the steps, of samples that differ: with alike ones, or a single one, a
+        batch normalises as each sample itself would. What the call writes is thrown away."""
+        one = x.detach()[:1]
+        held = dict(module._buffers)
+        module._buffers.update((name, each.clone()) for name, each in held.items() if each is not None)
+        try:
+            with self.torch.no_grad():
+                x = self.torch.cat([one, 2 * one + 1])
+                return taps.moments(self.to, x, module.forward(x), 1)
+        except Exception:  # a forward of the user's own, that expects what it was called with
+            return usual
+        finally:
+            module._buffers.update(held)
 
     def _state(self, module):
         """The first numbers of gamma, beta and the running statistics, NaN where there is none."""
@@ -264,6 +310,9 @@ class TorchLive(object):
                 loss = self._step(given, target)
             self._note_stale()
             yield loss
+
+    def look_for_gradients(self, given):
+        """Nothing: hooks have seen all that came."""
 
     def _step(self, given, target):
         model, optimizer = self.model, self.optimizer
@@ -381,10 +430,26 @@ class TorchLive(object):
         return cls.__name__, cls.__module__
 
     def chance(self, path):
-        return taps.chance_of(self.modules[path])
+        module = self.modules[path]
+        return taps.chance_of(module) if taps.chance_of(module) is not None else rate_inside(module)
 
     def keeps_statistics(self, path):
         return hasattr(self.modules[path], "running_mean")
+
+
+def rate_inside(module):
+    """The rate of the dropout within a layer of torch's that does it by itself; None where there is none."""
+    if not any(base.__name__ in ("RNNBase", "MultiheadAttention") for base in type(module).__mro__):
+        return None
+    return float(getattr(module, "dropout", 0.0)) or None
+
+
+def version_of(tensor):
+    """A number that is another one after a write; None where that is not counted."""
+    try:
+        return None if tensor is None else tensor._version
+    except (AttributeError, RuntimeError):  # of inference mode, or traced
+        return None
 
 
 def listed(names):
