@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -18,7 +19,7 @@ from bnmatrix.audit.findings import Finding
 from bnmatrix.axes import AXES, Cell, is_sensible, make_cell
 from bnmatrix.claim import Claim
 from bnmatrix.claim_file import every
-from bnmatrix.comparison import severity
+from bnmatrix.comparison import Change, compare, severity
 from bnmatrix.deciding import Decision, decisions, is_same
 from bnmatrix.errors import MEANINGS, BnmatrixError, Exit
 from bnmatrix.expectations import check
@@ -64,7 +65,10 @@ class ExplainedCell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """What `bnmatrix explain --format json` prints: a word, with its values; a finding; or cells."""
+    """What `bnmatrix explain --format json` prints: a word, with its values; a finding; or cells.
+
+    changes: of several targets, from each to the next
+    """
 
     schema_version: int
     bnmatrix: str
@@ -72,6 +76,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str = ""
     values: dict[str, str] = {}
     cells: list[ExplainedCell] = []
+    changes: list[Change] = []
     finding: Finding | None = None
 
 
@@ -132,6 +137,11 @@ def of_cell(
     table = _around(cell)
     matrix = measure([Plan(target, table) for target in targets], None)
     cells = []
+    changes = [
+        change
+        for old, new in pairwise(matrix.targets)
+        for change in compare(_only(old, cell), _only(new, cell), __version__).changes
+    ]
     for target, measured in zip(targets, matrix.targets, strict=True):
         result = measured.by_id()[cell.id]
         others = _others(cell, table)
@@ -142,7 +152,13 @@ def of_cell(
         else:
             traces, why = {}, f"the cell is {result.outcome}"
         cells.append(_explained(cell, measured, others, traces, why))
-    return Explanation(schema_version=SCHEMA_VERSION, bnmatrix=__version__, what=cell.id, cells=cells)
+    return Explanation(
+        schema_version=SCHEMA_VERSION, bnmatrix=__version__, what=cell.id, cells=cells, changes=changes
+    )
+
+
+def _only(measured: TargetMatrix, cell: Cell) -> TargetMatrix:
+    return msgspec.structs.replace(measured, cells=[measured.by_id()[cell.id]])
 
 
 def _around(cell: Cell) -> tuple[Cell, ...]:
@@ -234,7 +250,7 @@ def _explained(
 
 def _said(measured: TargetMatrix, cell: Cell) -> list[ExpectationResult]:
     """What those of the shipped scenarios expect that are about the cell."""
-    only = msgspec.structs.replace(measured, cells=[measured.by_id()[cell.id]])
+    only = _only(measured, cell)
     family = FAMILIES[measured.framework]
     alone = Matrix(schema_version=SCHEMA_VERSION, bnmatrix=__version__, targets=[only])
     found = []

@@ -45,7 +45,7 @@ def explain(
     """Say why a cell is as it is: what was measured, the law, the framework's own lines that decide.
 
     The lines are found by running the cell, and the same with another training or trainable, line by line.
-    Of a change name both targets. Without a target: every one that is installed.
+    Of a change name both targets: what differs is told beneath. Without a target: all that is installed.
 
     Exit code 0: done. 3: an environment, framework or cell could not be run.
     """

@@ -88,6 +88,10 @@ def _explanation(explanation: Explanation) -> Iterable[str]:
         if explained.documentation:
             yield from ("", "**Its own documentation**", "")
         yield from (f"> {_plain(sentence)}\n" for sentence in explained.documentation)
+    if explanation.changes:
+        yield from ("### Changed", "")
+        rows_of_change = [[each.fact, _entry(each.old), _entry(each.new)] for each in explanation.changes]
+        yield from _table(["fact", "was", "is"], rows_of_change)
 
 
 def _finding(finding: Finding) -> Iterable[str]:

@@ -35,9 +35,19 @@ def page(explanation: Explanation, expand: bool = False) -> View:
         lines = ruled(explanation.what, "", sheet)
         for cell in explanation.cells:
             lines += [*of_cell(cell, sheet, expand), Text()]
-        return lines[:-1]
+        return [*lines, *_changed(explanation, sheet)] if explanation.changes else lines[:-1]
 
     return view
+
+
+def _changed(explanation: Explanation, sheet: Sheet) -> list[Text]:
+    """What differs from one target to the next."""
+    lines = [Text("changed", STYLES["head"])]
+    for change in explanation.changes:
+        told = Text(f"{change.fact}: ").append_text(entry(change.old, sheet.signs))
+        told.append(f" {sheet.signs.arrow} ").append_text(entry(change.new, sheet.signs))
+        lines += indented(told.append(f"  ({change.severity})", STYLES["dim"]), sheet.width, INDENT, INDENT)
+    return lines
 
 
 def word(explanation: Explanation, sheet: Sheet) -> list[Text]:
