@@ -1,4 +1,4 @@
-"""A model with a frozen, pinned or late-frozen backbone, of the Keras that the environment has; in Python 3.6."""
+"""A model with a frozen, pinned or late-frozen backbone, of the Keras that the environment has."""
 
 import os
 

@@ -45,10 +45,11 @@ def parts(layer: Any) -> Iterable[Any]:
     flatten = getattr(layer, "_flatten_layers", None)
     if flatten is not None:
         return [each for each in flatten(include_self=False, recursive=False) if hasattr(each, "weights")]
-    gathered = getattr(layer, "_gather_children_attribute", None)
-    if gathered is not None and not hasattr(layer, "layers"):
-        return [each for each in getattr(layer, "_layers", ()) if hasattr(each, "weights")]
-    return list(getattr(layer, "layers", ()))
+    found: List[Any] = []
+    for each in getattr(layer, "layers", None) or getattr(layer, "_layers", None) or ():
+        # A list that is an attribute of a layer is wrapped in TensorFlow 1.
+        found += [each] if hasattr(each, "name") else list(getattr(each, "layers", ()))
+    return [each for each in found if hasattr(each, "weights")]
 
 
 def own(layer: Any) -> Dict[str, Any]:
