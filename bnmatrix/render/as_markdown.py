@@ -120,7 +120,7 @@ def _audit(audit: Audit) -> Iterable[str]:
     yield from (f"## Audit of `{audit.subject}`", "")
     if audit.how:
         yield from (
-            f"{audit.steps} steps by {audit.how}; {', '.join(audit.input)} ({audit.source}); {versions}",
+            f"{audit.steps} steps, {audit.how}; {', '.join(audit.input)} ({audit.source}); {versions}",
             "",
         )
     if audit.outcome != "ok":

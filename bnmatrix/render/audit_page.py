@@ -63,7 +63,7 @@ def _told(audit: Audit) -> list[Text | str]:
     """How the steps were made."""
     told: list[Text | str] = []
     if audit.how:
-        told.append(f"{audit.steps} steps by {audit.how}")
+        told.append(f"{audit.steps} steps, {audit.how}")
     if audit.input:
         told.append(f"input {', '.join(audit.input)} ({audit.source})")
     losses = [wording.number(float(f"{loss:.3g}")) for loss in audit.losses if loss is not None]

@@ -237,9 +237,21 @@ def keras_file(place: str, shown: str, trust: bool) -> Any:
         options = {}
         if trust and "safe_mode" in inspect.signature(keras.models.load_model).parameters:
             options["safe_mode"] = False
-        return keras.models.load_model(place, **options)
+        try:
+            return keras.models.load_model(place, **options)
+        except Exception:
+            # A loss or metric that this Keras does not know by the name in the file: the layers are whole.
+            try:
+                return keras.models.load_model(place, compile=False, **options)
+            except Exception:
+                pass
+            raise
 
-    found = guarded(loaded, "%s cannot be loaded:" % shown, [])
+    try:
+        found = guarded(loaded, "%s cannot be loaded:" % shown, [])
+    except Refused as error:
+        error.hint = error.hint or SAVED_HINT + "; or another release does: --framework tf2==2.15.1"
+        raise
     if not is_model(found):
         told = "%s holds a %s, no Keras model" % (shown, type(found).__name__)
         raise Refused(told, SAVED_HINT)
