@@ -32,6 +32,7 @@ FACTS: dict[str, str] = {
     "frozen": "what the flags say of its parameters, or of those around it where it has none",
     "mode": "in which it was called in the steps",
     "container_mode": "in which what holds it was called",
+    "model_mode": "in which the whole model was called",
     "handed_mode": "its own flag as the model was handed over (torch)",
     "pinned": "the mode that a functional model fixes at its call, or at that of what holds it",
     "parameters": "what the steps did to them",
@@ -39,6 +40,7 @@ FACTS: dict[str, str] = {
     "statistics": "what the steps did to its moving statistics",
     "state": "the same of all its state: statistics, power iterations, counters; no random numbers",
     "gradient": "whether one came to its parameters",
+    "stepped": "whether the step goes over any of its parameters",
     "normalised_by": "in the steps",
     "inference_normalised_by": "in the inference after them",
     "updates_per_step": "how often its statistics were updated in a step",
@@ -93,6 +95,7 @@ def audited(records: Sequence[LayerRecord], steps: int, whole: bool = True) -> l
         facts = {
             "frozen": frozen[record.path],
             "container_mode": modes.get(above, "not_given") if record.path else "not_given",
+            "model_mode": modes.get("", "not_given"),
             **_facts(record, steps),
         }
         tensors = [tensor for tensor in record.tensors if not _is_random(tensor.name)]
@@ -153,6 +156,7 @@ def _facts(record: LayerRecord, steps: int) -> dict[str, str]:
         "statistics": _moved(statistics),
         "state": _moved(state),
         "gradient": _gradient(parameters),
+        "stepped": _stepped(parameters),
         "unread": "yes" if record.unread else "no",
     }
     if record.keeps_statistics:
@@ -218,6 +222,11 @@ def _gradient(parameters: Sequence[TensorRecord]) -> str:
     if any(each.gradient for each in looked):
         return "yes"
     return "zero" if any(each.gradient is not None for each in looked) else "none"
+
+
+def _stepped(parameters: Sequence[TensorRecord]) -> str:
+    told = {each.stepped for each in parameters}
+    return "absent" if not told else "yes" if True in told else "no" if told == {False} else "unknown"
 
 
 def _updates(record: LayerRecord, held: Sequence[TensorRecord], steps: int) -> str:

@@ -83,6 +83,7 @@ Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 where someth
 Trust = Annotated[
     bool, typer.Option("--trust", help="Load a file of torch although loading it runs code that is in it.")
 ]
+Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown.")]
 LongTimeout = Annotated[
     float,
     typer.Option("--timeout", metavar="S", parser=options.seconds, help="Seconds that all of it may take."),
@@ -104,7 +105,7 @@ def audit(
     trust: Trust = False,
     device: options.Device = None,
     expand: options.Expand = False,
-    format: options.Format = "table",
+    format: Format = "table",
     output: options.Output = None,
     seed: options.Seed = 0,
     timeout: LongTimeout = 900.0,

@@ -84,8 +84,8 @@ def _table(audit: Audit, sheet: Sheet, expand: bool) -> list[Text]:
     table = [[row[number] for number in keep] for row in table]
     widths = [max(len(row[number]) for row in table) for number in range(len(keep))]
     over = sum(widths) + 2 * (len(widths) - 1) - sheet.width
-    if over > 0:  # the path gives way, then the type
-        for number in (0, 1):
+    if over > 0:  # the type gives way, then the path
+        for number in (1, 0):
             taken = min(over, max(0, widths[number] - LEAST))
             widths[number] -= taken
             over -= taken
@@ -176,7 +176,8 @@ def _findings(audit: Audit, sheet: Sheet) -> list[Text]:
         lines += labelled("why", indented(Text(" ".join(each.why.split())), room(sheet), 0, 0), sheet)
         if each.says:
             lines += labelled("mend", indented(Text(each.says), room(sheet), 0, 0), sheet)
-    hint = "--fix prints the code for this model; bnmatrix explain BN001 tells more of a finding"
+    first = audit.findings[0].id
+    hint = f"--fix prints the code for this model; bnmatrix explain {first} tells more of it"
     return [*lines, *indented(Text(hint, STYLES["dim"]), sheet.width, 0, INDENT)]
 
 

@@ -172,11 +172,36 @@ def of_values(count: int) -> dict[str, Any]:
     return {"model": model, "input": torch.randn(count, 3)}
 
 
+def stepped_by(mode: str) -> dict[str, Any]:
+    """With a step of the user's own, in this mode."""
+    model = nn.Sequential(nn.Linear(3, 6), nn.BatchNorm1d(6), nn.Linear(6, 2))
+    optimizer, batch = torch.optim.SGD(model.parameters(), lr=0.1), torch.randn(8, 3)
+
+    def step() -> None:
+        getattr(model, mode)()
+        optimizer.zero_grad()
+        model(batch).square().mean().backward()
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": step, "input": batch}
+
+
+def optimized(again: bool) -> dict[str, Any]:
+    """With a head that took another's place after the optimizer was made."""
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.head = nn.Linear(6, 2)
+    if again:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return {"model": model, "optimizer": optimizer}
+
+
 PAIRS = {
     "BN001": (frozen, lambda: frozen(kept=True)),
     "BN001 by its own state": (spectral, lambda: spectral(kept=True)),
     "BN002": (lambda: Detached(True), lambda: Detached(False)),
     "BN002 never called": (WithUnused, Net),
+    "BN002 not in the optimizer": (lambda: optimized(False), lambda: optimized(True)),
     "BN003": (lambda: stepped_before_the_freeze(False), lambda: stepped_before_the_freeze(True)),
     "BN004": (lambda: Siamese(True), lambda: Siamese(False)),
     "BN004 recomputed": (lambda: Checkpointed(True), lambda: Checkpointed(False)),
@@ -192,6 +217,7 @@ PAIRS = {
     "BN011": (lambda: in_bfloat16(True), lambda: in_bfloat16(False)),
     "BN012": (SwitchedOff, Net),
     "BN013": (always_on, Net),
+    "BN014": (lambda: stepped_by("eval"), lambda: stepped_by("train")),
     "BN015": (lambda: frozen(body=backbone(momentum=0.0)), lambda: frozen(kept=True)),
     "BN016": (lambda: by_attribute("requires_grad"), lambda: frozen(kept=True)),
     "BN016 trainable": (lambda: by_attribute("trainable"), lambda: frozen(kept=True)),

@@ -7,6 +7,7 @@ layer. It records and judges nothing.
 4. Where a compiled model contradicts its flags, the same steps as if it had just been compiled.
 """
 
+import re
 import sys
 import time
 import warnings as warnings_module
@@ -23,6 +24,9 @@ from .torch_live import TorchLive, listed
 from .torch_parts import joined
 
 Record = Dict[str, Any]
+
+ABOUT_INPUT = re.compile("shape|size|dim|expect|argument|channel|rank", re.IGNORECASE)
+"""Messages of exceptions that another input may mend."""
 
 RANDOM_STATE = ("seed_generator_state", "seed_state")
 """What a random-number generator keeps: it moves whatever is frozen."""
@@ -43,7 +47,7 @@ def audit(asked: Dict[str, Any]) -> Record:
         except (Exception, SystemExit) as error:
             told = refusal(error, "%s raised" % record["stage"], path)
             hint = told.hint
-            if hint is None and "input" in record:
+            if hint is None and record.get("input", {}).get("shapes") and ABOUT_INPUT.search(str(error)):
                 sizes, source = ", ".join(record["input"]["shapes"]), record["input"]["source"]
                 hint = "the input was %s (%s): --input-shape or --input gives another" % (sizes, source)
             record.update(outcome="raised", reason=told.message, hint=hint, place=told.place)

@@ -35,9 +35,15 @@ class Subject(object):
 
     def call_step(self):
         """Call the user's own step: with the model, or with nothing where it takes nothing."""
+        signature = inspect.signature(self.step)
         try:
-            inspect.signature(self.step).bind(self.model)
+            signature.bind(self.model)
         except TypeError:
+            try:
+                signature.bind()
+            except TypeError:
+                told = "the step wants %s" % ", ".join(signature.parameters)
+                raise Refused(told, "it is called with the model, or with nothing") from None
             self.step()
         else:
             self.step(self.model)
@@ -123,8 +129,12 @@ def refusal(error: BaseException, what: str, path: List[str]) -> Refused:
     )  # fmt: skip
     hint = None
     lower = str(error).lower()
+    if lines[0].startswith("The following operation failed in the TorchScript"):
+        text = "%s %s: %s" % (what, type(error).__name__, lines[-1][:300])
     if isinstance(error, ImportError) and getattr(error, "name", None):
         hint = "%s is not installed for %s" % (error.name, sys.executable)
+    elif "safe_mode" in lower:
+        hint = "it holds code: if you trust where it comes from, say so: --trust"
     elif any(word in lower for word in ("cuda", "no gpus", "gpu device")):
         hint = "it needs a GPU: --device gpu where there is one, or have the factory make it on the CPU"
     place = place_of(error, path)

@@ -141,7 +141,7 @@ class TorchLive(object):
 
     def _guess(self):
         for module in self.modules.values():
-            name = type(module).__name__
+            name = getattr(module, "original_name", None) or type(module).__name__  # of what is scripted
             for rank in (1, 2, 3):
                 if hasattr(module, "in_channels") and name.endswith("Conv%dd" % rank):
                     side = {1: LENGTH * 4, 2: SIDE, 3: LENGTH}[rank]
