@@ -109,9 +109,18 @@ class KerasLive(object):
 
     def made_target(self, given):
         """A target for the compiled loss."""
-        outputs = self.model(mapped(self._tensor, given), training=False)
-        shapes = [tuple(int(size) for size in each.shape) for each in flat(outputs)]
+        shapes = self._output_shapes(len(flat(given)[0]))
+        if shapes is None:
+            outputs = self.model(mapped(self._tensor, given), training=False)
+            shapes = [tuple(int(size) for size in each.shape) for each in flat(outputs)]
         return target_of(getattr(self.model, "loss", None), shapes)
+
+    def _output_shapes(self, count):
+        """Of what the model puts out for so many samples, where it names them."""
+        named = [tuple(each.shape)[1:] for each in flat(getattr(self.model, "outputs", None) or [])]
+        if not named or any(size is None for shape in named for size in shape):
+            return None
+        return [(count, *shape) for shape in named]
 
     def _tensor(self, array):
         if self.backend == "tensorflow" and isinstance(array, np.ndarray):

@@ -147,44 +147,15 @@ class OfJax(KerasTap):
             barrier()
 
 
-class TensorFlow(taps.Operations):
-    """Of TensorFlow."""
-
-    def __init__(self, tf):
-        self.tf = tf
-
-    def wide(self, value):
-        return self.tf.cast(value, self.tf.float32)
-
-    def mean(self, value, axes):
-        for axis in axes:
-            value = self.tf.reduce_mean(value, axis=axis, keepdims=True)
-        return value
-
-    def absolute(self, value):
-        return self.tf.abs(value)
-
-    def stack(self, vectors):
-        return self.tf.stack(vectors)
-
-    def flat(self, value):
-        return self.tf.reshape(value, [-1])
-
-
 class OfTensorFlow(KerasTap):
     """Keras on TensorFlow, eager, in tf.function and compiled by XLA."""
 
     def __init__(self, layer, norm):
         super(OfTensorFlow, self).__init__(layer, norm)
         self.tf = sys.modules["tensorflow"]
-        self.to = TensorFlow(self.tf)
         channels = min(taps.MOST, int(layer.moving_mean.shape[0])) if norm else 1
-        made = {
-            "seen": (len(taps.NAMES) if norm else 2, channels),
-            "state": (len(taps.STATE), channels),
-            "calls": (),
-            "sizes": (2,),  # values of a statistic, samples
-        }
+        rows = len(taps.NAMES) + len(taps.STATE) if norm else 2
+        made = {"seen": (rows, channels), "calls": (), "shape": (MOST_AXES,)}
         self.held = {name: self.variable(np.full(shape, 0.0, np.float32)) for name, shape in made.items()}
 
     def variable(self, value):
@@ -192,22 +163,38 @@ class OfTensorFlow(KerasTap):
 
     def before(self):
         found = super(OfTensorFlow, self).before()
-        return found and [
-            None if each is None else self.tf.identity(raw(each))[: taps.MOST] for each in found
-        ]
+        if not found:
+            return None
+        tf = self.tf
+        gone = np.full(int(self.layer.moving_mean.shape[0]), np.nan, np.float32)
+        held = [gone if each is None else tf.cast(raw(each), tf.float32) for each in found]
+        return tf.stop_gradient(tf.stack(held))
 
     def assignments(self, state, x, y):
         """What is to be put into the variables."""
-        to, tf, shape = self.to, self.tf, self.tf.shape(x)
-        if self.norm:
-            axis = axis_of(self.layer)
-            seen = taps.moments(to, x, y, axis)
-            of_channel = tf.cast(tf.size(x) // shape[axis % len(x.shape)], tf.float32)
-            sizes = tf.stack([of_channel, tf.cast(shape[0], tf.float32)])
-            gone = tf.fill(self.held["state"].shape[1:], np.float32("nan"))
-            held = tf.stack([gone if each is None else to.wide(each) for each in state])
-            return {"seen": seen, "sizes": sizes, "state": held}
-        return {"seen": taps.difference(to, x, y)}
+        tf = self.tf
+        if not self.norm:
+            x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
+            told = [tf.reduce_mean(tf.abs(each)) for each in (y - x, x)]
+            return {"seen": tf.reshape(tf.stack(told), [2, 1])}
+        taken = self.taking(x, y)(tf.stop_gradient(x), tf.stop_gradient(y), state)
+        return dict(zip(("seen", "shape"), taken))
+
+    def taking(self, x, y):
+        """What takes moments: a function in the graph, made once for layers alike, as each operation in the
+        graph of a large model takes time before anything runs."""
+        tf, rank, axis = self.tf, len(x.shape), axis_of(self.layer)
+        key = (rank, axis, x.dtype, y.dtype)
+        if key not in _taking:
+            free = [None] * rank
+            signature = [tf.TensorSpec(free, x.dtype), tf.TensorSpec(free, y.dtype)]
+            signature.append(tf.TensorSpec([len(taps.STATE), None], tf.float32))
+            _taking[key] = tf.function(
+                lambda x, y, state: seen_in_graph(tf, x, y, state, axis % rank),
+                input_signature=signature,
+                autograph=False,
+            )
+        return _taking[key]
 
     def after(self, state, x, y):
         if self.fits(x, y):
@@ -231,11 +218,48 @@ class OfTensorFlow(KerasTap):
         tap = self.phases[self.phase]
         tap.calls = int(self.read(self.held["calls"]))
         self.write_zero(self.held["calls"])
-        if tap.calls:
-            tap.seen = self.read(self.held["seen"])
-            if self.norm:
-                tap.state = self.read(self.held["state"])
-                tap.values, tap.samples = (int(each) for each in self.read(self.held["sizes"]))
+        if not tap.calls:
+            return
+        seen = np.array(self.read(self.held["seen"]))
+        if not self.norm:
+            tap.seen = seen
+            return
+        tap.seen, tap.state = seen[[IN_GRAPH.index(name) for name in taps.NAMES]], seen[len(IN_GRAPH) :]
+        shape = tuple(int(size) for size in self.read(self.held["shape"]) if size)
+        tap.values, tap.samples = taps.values_of(shape, axis_of(self.layer)), shape[0]
+
+
+MOST_AXES = 8
+
+IN_GRAPH = (
+    "input_mean", "output_mean", "input_variance", "output_variance", "input_between_samples",
+    "output_between_samples", "covariance",
+)  # fmt: skip
+"""The rows of `seen_in_graph`; the state follows them."""
+
+_taking = {}
+
+
+def seen_in_graph(tf, x, y, state, axis):
+    """(`taps.moments` and below them the state, the shape of what went in with zeros behind it)."""
+    rank = len(x.shape)
+    shape = tf.pad(tf.cast(tf.shape(x), tf.float32), [[0, MOST_AXES - rank]])
+    order = [number for number in range(rank) if number != axis] + [axis]
+    x, y = (tf.transpose(each, order) if order != sorted(order) else each for each in (x, y))
+    both = tf.stack([tf.cast(each[..., : taps.MOST], tf.float32) for each in (x, y)])
+    others = list(range(1, rank))  # the first axis is now that of input and output
+    mean = tf.reduce_mean(both, axis=others, keepdims=True)
+    both -= mean
+    of_samples = tf.reduce_mean(both, axis=others[1:]) if rank > 2 else both
+    x, y = tf.unstack(both)
+    rows = [
+        tf.reshape(mean, [2, -1]),
+        tf.reduce_mean(both * both, axis=others),
+        tf.reduce_mean(of_samples * of_samples, axis=1),
+        tf.reduce_mean(x * y, axis=list(range(rank - 1)))[None],
+        state[:, : taps.MOST],
+    ]
+    return tf.concat(rows, 0), shape
 
 
 def raw(variable):
@@ -252,6 +276,9 @@ class OfGraph(OfTensorFlow):
         self.started = False
         super(OfGraph, self).__init__(layer, norm)
 
+    def taking(self, x, y):
+        return lambda x, y, state: seen_in_graph(self.tf, x, y, state, axis_of(self.layer) % len(x.shape))
+
     def variable(self, value):
         collections = [self.v1.GraphKeys.LOCAL_VARIABLES]
         return self.v1.Variable(value, trainable=False, collections=collections)
@@ -259,7 +286,7 @@ class OfGraph(OfTensorFlow):
     def after(self, state, x, y):
         if not self.fits(x, y):
             return y
-        with self.v1.control_dependencies([each for each in state or () if each is not None]):
+        with self.v1.control_dependencies([] if state is None else [state]):
             done = [
                 self.v1.assign(self.held[name], value)
                 for name, value in self.assignments(state, x, y).items()
