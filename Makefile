@@ -46,6 +46,7 @@ check: $(DEV) ## lint, formatting, types, import rules
 
 bench: $(DEV) ## measure the speed
 	$(PY) tests/benchmarks/run.py
+	$(PY) tests/benchmarks/audit_cost.py
 
 docs: $(DEV) ## regenerate the generated parts of the documentation
 	$(PY) tests/docs/make_docs.py

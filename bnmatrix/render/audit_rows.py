@@ -39,30 +39,39 @@ class Row:
         return max(found, default=None)
 
 
+NUMBER = re.compile(r"(?<!\d)(?![123]d(?![a-z\d]))(\d+(?:[a-z](?![a-z\d]))?)")
+"""What tells layers alike apart: the number in block3, with its letter in block3a; not that of conv2d."""
+
+
 def rows(layers: Sequence[AuditedLayer], most: int = MOST) -> list[Row]:
     """The rows, in the order of the model: at the most `most`, if folding by parts can do it."""
-    folded = _by(layers, lambda path: re.sub(r"\d+", "*", path))
-    depth = max((layer.path.count(".") for layer in layers), default=0)
-    while len(folded) > most and depth:
-        folded = _by(layers, lambda path, keep=depth: _part(path, keep))
+    depth = max((layer.path.count(".") for layer in layers), default=0) + 1
+    folded = _folded(layers, depth)
+    while len(folded) > most and depth > 1:
         depth -= 1
+        folded = _folded(layers, depth)
     return folded
 
 
-def _part(path: str, depth: int) -> str:
-    """The first `depth` names of a path."""
-    names = re.sub(r"\d+", "*", path).split(".")
-    return ".".join(names) if len(names) <= depth else ".".join([*names[:depth], "*"])
-
-
-def _by(layers: Sequence[AuditedLayer], common: object) -> list[Row]:
-    assert callable(common)
+def _folded(layers: Sequence[AuditedLayer], depth: int) -> list[Row]:
+    """Layers alike in what is shown, and but for numbers in the first names of their path, are together."""
     groups: dict[tuple[object, ...], list[AuditedLayer]] = {}
     for layer in layers:
         shown = tuple(layer.facts.get(fact, "") for fact in SHOWN)
-        alike = (common(layer.path), layer.kind, shown, *layer.findings)
+        alike = (NUMBER.sub("*", _first(layer.path, depth)), layer.kind, shown, *layer.findings)
         groups.setdefault(alike, []).append(layer)
-    return [
-        Row(found[0].path if len(found) == 1 else str(alike[0]), tuple(found))
-        for alike, found in groups.items()
-    ]
+    return [Row(_common([each.path for each in found], depth), tuple(found)) for found in groups.values()]
+
+
+def _first(path: str, depth: int) -> str:
+    """The first names of a path, with a sign for further ones."""
+    names = path.split(".")
+    return path if len(names) <= depth else ".".join([*names[:depth], "*"])
+
+
+def _common(paths: Sequence[str], depth: int) -> str:
+    """What paths have in common, with a sign for the numbers in which they differ."""
+    if len(paths) == 1:
+        return paths[0]
+    parts = [NUMBER.split(_first(path, depth)) for path in paths]
+    return "".join(each[0] if len(set(each)) == 1 else "*" for each in zip(*parts, strict=True))

@@ -20,7 +20,7 @@ def fine_tuned(
 ) -> Any:
     """A backbone with a head of its own, compiled.
 
-    frozen: the backbone is not trainable; late: only once the model is compiled and has made a step
+    frozen: the backbone is not trainable; late: only once the model is compiled and was fitted
     pinned: the backbone is called with training=False, as the guide to fine-tuning has it
     """
     side = LEAST.get(application, 32)

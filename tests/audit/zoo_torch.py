@@ -600,3 +600,21 @@ def made(name: str, frozen: bool = False, handed: bool = True, kept: bool = Fals
         model.backbone.eval()
     model.kept = kept
     return {"model": model, "input": batch}
+
+
+# --- for the command line
+
+
+def resnet50() -> dict[str, Any]:
+    """Of the size that people use, its backbone frozen, and right."""
+    model, batch = resnet((3, 4, 6, 3), 64)[0], images(4, 64)
+    model.backbone.requires_grad_(False)
+    model.kept = True
+    return {"model": model, "input": batch}
+
+
+def bert() -> dict[str, Any]:
+    """Six layers of 256."""
+    layer = nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True)
+    body = nn.Sequential(Embedded(256), nn.TransformerEncoder(layer, 6, enable_nested_tensor=False))
+    return {"model": Net(body, Averaged(nn.Linear(256, 3))), "input": tokens(8)}

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import warnings as warnings_module
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 
@@ -197,14 +197,14 @@ def await_gradients(live: Any, given: Any, target: Any, still: List[Any]) -> Non
         live.look_for_gradients(given)
 
 
-def layer_of(live: Any, path: str, before: Dict[str, np.ndarray], flags: Record) -> Record:
+def layer_of(live: Any, path: str, before: Dict[str, Callable[[], np.ndarray]], flags: Record) -> Record:
     """What became of one layer in the steps."""
     kind, module = live.kind(path)
     parameters = live.parameters(path)
     found = [
-        dict(moved(name, value, live.current(path, name)), is_parameter=name in parameters,
+        dict(moved(name, copy(), live.current(path, name)), is_parameter=name in parameters,
              **live.tensor_facts(path, name))
-        for name, value in before.items()
+        for name, copy in before.items()
     ]  # fmt: skip
     return dict(
         flags, path=path, kind=kind, module=module, tensors=found, training=phase_of(live, path, "training"),

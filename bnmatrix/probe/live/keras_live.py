@@ -11,6 +11,7 @@ from typing import Any, Dict, Optional
 import numpy as np
 
 from . import taps
+from .copies import Copies
 from .keras_gradients import gradients
 from .keras_parts import (
     BATCH,
@@ -270,7 +271,7 @@ class KerasLive(object):
     def what_moved(self, before):
         """{path: names of what is not as it was `before`}."""
         return {
-            path: [name for name, value in held.items() if not same(self.current(path, name), value)]
+            path: [name for name, copy in held.items() if not same(self.current(path, name), copy())]
             for path, held in before.items()
         }
 
@@ -309,9 +310,10 @@ class KerasLive(object):
         return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
     def snapshot(self):
-        """{path: {name: array}}: copies of what a layer holds."""
+        """{path: {name: a copy}} of what each layer holds."""
+        copies = Copies()
         return {
-            path: {name: self.numpy(variable) for name, variable in own(layer).items()}
+            path: {name: copies.of(self.numpy(variable)) for name, variable in own(layer).items()}
             for path, layer in self.layers.items()
         }
 

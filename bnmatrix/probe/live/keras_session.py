@@ -10,6 +10,7 @@ from typing import Any, Dict, List
 
 import numpy as np
 
+from .copies import Copies
 from .keras_live import KerasLive
 from .keras_parts import flat, keras_of, own, target_of
 from .keras_taps import tap_for
@@ -135,6 +136,8 @@ class KerasSession(KerasLive):
         held = {path: own(layer) for path, layer in self.layers.items()}
         variables = {id(each): each for names in held.values() for each in names.values()}
         values = dict(zip(variables, self.session().run(list(variables.values()))))  # all at once
+        copies = Copies()
         return {
-            path: {name: values[id(each)] for name, each in names.items()} for path, names in held.items()
+            path: {name: copies.of(values[id(each)]) for name, each in names.items()}
+            for path, names in held.items()
         }

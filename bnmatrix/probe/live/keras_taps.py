@@ -5,6 +5,7 @@ them out; torch computes as it goes.
 """
 
 import sys
+from typing import Any, Dict
 
 import numpy as np
 
@@ -237,7 +238,7 @@ IN_GRAPH = (
 )  # fmt: skip
 """The rows of `seen_in_graph`; the state follows them."""
 
-_taking = {}
+_taking: Dict[Any, Any] = {}
 
 
 def seen_in_graph(tf, x, y, state, axis):

@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 import numpy as np
 
 from . import taps
+from .copies import Copies
 from .refusals import Refused
 from .steps import RATE, loss_weights
 from .torch_parts import MOVES_ALONE, equal, joined, own, tensors, unread_flag, walk
@@ -370,9 +371,10 @@ class TorchLive(object):
     # --- what there is
 
     def snapshot(self):
-        """{path: {name: array}}: copies of what a layer holds."""
+        """{path: {name: a copy}} of what each layer holds."""
+        copies = Copies()
         return {
-            path: {name: self.numpy(tensor) for name, tensor in own(module)}
+            path: {name: copies.of(self.numpy(tensor)) for name, tensor in own(module)}
             for path, module in self.modules.items()
         }
 
