@@ -21,6 +21,9 @@ LARGEST_EPSILON = 0.0101
 LEAST_BETWEEN = 1e-7
 """Of the variance: differences between samples that are more than rounding."""
 
+ROUNDED = 1e-6
+"""Of a mean in float32: what rounding may make of it."""
+
 LEAST_SPREAD = 1e-5
 """Of a mean: a standard deviation of which rounding is less than a hundredth part."""
 
@@ -57,13 +60,15 @@ def normalised_by(seen: Seen) -> str:
     if (rest[told] > CLOSE).any():
         return "neither"
     scale = (gamma / slope) ** 2  # the variance that was divided by, with epsilon
-    centred = np.abs(out_mean - beta) <= CLOSE * spread
-    offset = out_mean - beta - slope * (mean - moving_mean)
-    batch = bool(centred[told].all()) and _is(scale[told], variance[told])
-    moving = bool((np.abs(offset) <= CLOSE * spread)[told].all()) and _is(scale[told], moving_variance[told])
-    if batch and moving:
-        return "undecided"
-    return "batch" if batch else "moving" if moving else "neither"
+    rounded = CLOSE * spread + ROUNDED * (np.abs(out_mean) + np.abs(beta))
+    centred = bool((np.abs(out_mean - beta) <= rounded)[told].all())
+    shift = slope * (mean - moving_mean)
+    shifted = bool((np.abs(out_mean - beta - shift) <= rounded + EXACT * np.abs(shift))[told].all())
+    batch = centred and _is(scale[told], variance[told])
+    moving = shifted and _is(scale[told], moving_variance[told])
+    if batch != moving:
+        return "batch" if batch else "moving"
+    return "undecided" if centred or shifted else "neither"
 
 
 def _tell(variance: Array, mean: Array) -> Array:

@@ -34,7 +34,7 @@ def fine_tuned(
     model = keras.Model(inputs, keras.layers.Dense(4, activation="softmax")(x))
     model.compile(optimizer="sgd", loss="categorical_crossentropy")
     if late:
-        model.train_on_batch(*batch(side))
+        model.fit(*batch(side), batch_size=8, verbose=0)
         base.trainable = not frozen
     return model
 
