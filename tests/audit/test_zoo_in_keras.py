@@ -12,7 +12,9 @@ pytest.importorskip("keras", minversion="3", reason="Keras 3 is not installed")
 
 import keras
 
+from bnmatrix.audit.findings import findings
 from bnmatrix.audit.layers import AuditedLayer
+from bnmatrix.audit.remedies import remedy_of
 from tests.audit import zoo_keras
 from tests.audit.audits import audited
 
@@ -90,3 +92,15 @@ def test_a_backbone_frozen_after_a_step_is_found_whole(name: str) -> None:
     assert found(told) == {
         "BN007": [row.path for row in told if "." in row.path and (row.moved or row.still)]
     }
+
+
+@pytest.mark.parametrize("name", ["BN001", "BN002"])
+def test_what_mends_it_finds_layers_whose_model_has_a_point_in_its_name(name: str) -> None:
+    model = zoo_keras.fine_tuned("MobileNet")
+    paths = ["mobilenet_1.00_32.conv1_bn", "mobilenet_1.00_32.conv_dw_13_bn", "dense"]
+    model.layers[-1].name = "dense"
+    told = remedy_of(findings()[name], "keras", paths)
+    assert told is not None
+    exec(told.code.partition("model.compile")[0], {"model": model})
+    frozen = {layer.name for layer in model._flatten_layers() if not layer.trainable}
+    assert frozen == {"conv1_bn", "conv_dw_13_bn", "dense"}
