@@ -38,11 +38,12 @@ def rows(name: str, **options: bool) -> list[AuditedLayer]:
     return audited(lambda: zoo_keras.fine_tuned(name, **options))
 
 
-def found(rows: list[AuditedLayer]) -> dict[str, list[str]]:
-    shown: dict[str, list[str]] = {}
+def found(rows: list[AuditedLayer]) -> dict[str, set[str]]:
+    """{finding: the layers that show it}."""
+    shown: dict[str, set[str]] = {}
     for row in rows:
         for each in row.findings:
-            shown.setdefault(each, []).append(row.path)
+            shown.setdefault(each, set()).add(row.path)
     return shown
 
 
@@ -76,12 +77,12 @@ def test_nothing_is_found_and_nothing_moves_in_a_backbone_frozen_before_compile(
 def test_a_mode_fixed_at_the_call_is_overridden_in_all_of_the_backbone(name: str) -> None:
     told = rows(name, pinned=True)
     layers = {layer.name: layer for layer in zoo_keras.fine_tuned(name).layers[1]._flatten_layers()}
-    expected = [
+    expected = {
         row.path for row in told
         if "." in row.path and (
             row.kind == "BatchNormalization" or getattr(layers[row.path.split(".")[-1]], "rate", 0) > 0
         )
-    ]  # fmt: skip
+    }  # fmt: skip
     assert found(told) == ({"BN006": expected} if expected else {})
 
 
@@ -90,7 +91,7 @@ def test_a_mode_fixed_at_the_call_is_overridden_in_all_of_the_backbone(name: str
 def test_a_backbone_frozen_after_a_step_is_found_whole(name: str) -> None:
     told = rows(name, frozen=True, late=True)
     assert found(told) == {
-        "BN007": [row.path for row in told if "." in row.path and (row.moved or row.still)]
+        "BN007": {row.path for row in told if "." in row.path and (row.moved or row.still)}
     }
 
 

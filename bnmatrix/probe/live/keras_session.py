@@ -6,15 +6,15 @@ In which mode a call is made cannot be seen: the session decides it.
 
 import functools
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 
-from .copies import Copies
 from .keras_live import KerasLive
 from .keras_parts import flat, keras_of, own, target_of
 from .keras_taps import tap_for
 from .refusals import Refused
+from .taps import Tap
 
 _heard: Dict[
     int, Any
@@ -72,7 +72,12 @@ def _listened(usual):
 
 
 class KerasSession(KerasLive):
-    """A compiled Keras model in a graph."""
+    """A compiled Keras model in a graph.
+
+    held: the value of every variable, as it was last read; None once something may have moved it
+    """
+
+    held: Optional[Dict[int, Any]] = None
 
     def prepare(self, execution, optimizer):
         super(KerasSession, self).prepare(execution, optimizer)
@@ -96,12 +101,15 @@ class KerasSession(KerasLive):
         return get()
 
     def attach(self):
-        session = self.session()
-        for path, layer in self.layers.items():
-            tap = _heard.get(id(layer))
-            if tap is not None:
-                tap.start(session)
-                self.taps[path] = tap
+        heard = {path: _heard.get(id(layer)) for path, layer in self.layers.items()}
+        self.taps = {path: tap for path, tap in heard.items() if tap is not None}
+        self.session().run([each for tap in self.taps.values() for each in tap.initial])
+
+    def train(self, given, target, steps):
+        self.held = None
+        for loss in super(KerasSession, self).train(given, target, steps):
+            yield loss
+            self.held = None
 
     def made_target(self, given):
         outputs = [np.asarray(each) for each in flat(self.model.predict(given))]
@@ -120,24 +128,30 @@ class KerasSession(KerasLive):
         model.compile(optimizer=optimizer, loss=model.loss)
         for _ in self._compiled(given, target, steps):
             pass
+        self.held = None
         return self.what_moved(before)
 
     def infer(self, given):
         self._to_inference()
         self.model.predict(given)
         self._end_phase()
+        self.held = None
+
+    def _end_phase(self, forget=False):
+        session = self.session()
+        held = session.run({path: tap.held for path, tap in self.taps.items()})
+        session.run([tap.zero for tap in self.taps.values()])
+        for path, tap in self.taps.items():
+            tap.keep(held[path])
+            if forget:
+                tap.phases[tap.phase] = Tap()
 
     def numpy(self, value):
-        if isinstance(value, np.ndarray):
-            return value
-        return np.array(self.session().run(value))
+        return value if isinstance(value, np.ndarray) else np.array(self._now()[id(value)])
 
-    def snapshot(self):
-        held = {path: own(layer) for path, layer in self.layers.items()}
-        variables = {id(each): each for names in held.values() for each in names.values()}
-        values = dict(zip(variables, self.session().run(list(variables.values()))))  # all at once
-        copies = Copies()
-        return {
-            path: {name: copies.of(values[id(each)]) for name, each in names.items()}
-            for path, names in held.items()
-        }
+    def _now(self):
+        """{id of a variable: its value}, of all of them read at once, and again after whatever moves them."""
+        if self.held is None:
+            variables = {id(each): each for layer in self.layers.values() for each in own(layer).values()}
+            self.held = self.session().run(variables)
+        return self.held

@@ -209,24 +209,22 @@ class OfTensorFlow(KerasTap):
             all(hasattr(each, "shape") for each in (x, y)) and len(x.shape) > 1 and x.shape[1:] == y.shape[1:]
         )
 
-    def read(self, variable):
-        return variable.numpy()
-
-    def write_zero(self, variable):
-        variable.assign(0.0)
-
     def end(self):
+        self.keep({name: variable.numpy() for name, variable in self.held.items()})
+        self.held["calls"].assign(0.0)
+
+    def keep(self, held):
+        """Note what the variables hold at the end of a phase."""
         tap = self.phases[self.phase]
-        tap.calls = int(self.read(self.held["calls"]))
-        self.write_zero(self.held["calls"])
+        tap.calls = int(held["calls"])
         if not tap.calls:
             return
-        seen = np.array(self.read(self.held["seen"]))
+        seen = np.array(held["seen"])
         if not self.norm:
             tap.seen = seen
             return
         tap.seen, tap.state = seen[[IN_GRAPH.index(name) for name in taps.NAMES]], seen[len(IN_GRAPH) :]
-        shape = tuple(int(size) for size in self.read(self.held["shape"]) if size)
+        shape = tuple(int(size) for size in held["shape"] if size)
         tap.values, tap.samples = taps.values_of(shape, axis_of(self.layer)), shape[0]
 
 
@@ -269,13 +267,15 @@ def raw(variable):
 
 
 class OfGraph(OfTensorFlow):
-    """Keras in a session: the output waits for what is assigned."""
+    """Keras in a session: the output waits for what is assigned. Who has the session reads the variables, of
+    all taps at once: what a session has not run yet it makes ready first, in the whole of a large graph."""
 
     def __init__(self, layer, norm):
         tf = sys.modules["tensorflow"]
         self.v1 = getattr(getattr(tf, "compat", tf), "v1", tf)
-        self.started = False
         super(OfGraph, self).__init__(layer, norm)
+        self.initial = [each.initializer for each in self.held.values()]
+        self.zero = self.held["calls"].initializer
 
     def taking(self, x, y):
         return lambda x, y, state: seen_in_graph(self.tf, x, y, state, axis_of(self.layer) % len(x.shape))
@@ -296,14 +296,5 @@ class OfGraph(OfTensorFlow):
         with self.v1.control_dependencies(done):
             return self.v1.identity(y)
 
-    def start(self, session):
-        """Initialise the tap's variables."""
-        self.session = session
-        self.zero = self.v1.assign(self.held["calls"], 0.0)
-        session.run([each.initializer for each in self.held.values()])
-
-    def read(self, variable):
-        return self.session.run(variable)
-
-    def write_zero(self, variable):
-        self.session.run(self.zero)
+    def end(self):
+        raise NotImplementedError
