@@ -33,7 +33,7 @@ run: $(RUNTIME) ## set up, then print the truth tables of tf1, tf2 and torch, an
 	@echo "bnmatrix diff tf1 tf2"; $(VENV)/bin/bnmatrix diff tf1 tf2 || { code=$$?; test $$code -eq 1 || exit $$code; }
 
 test: check ## set up, make check, then run the tests
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-versions: $(DEV) ## run the tests that make an environment of each of some thirty releases
 	$(PY) -m pytest -m versions

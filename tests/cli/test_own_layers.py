@@ -288,7 +288,7 @@ def test_a_keras_layer_on_its_ways_through_a_model(bnmatrix: Run, project: Path)
     pytest.importorskip("tensorflow")
     (project / "yolo.py").write_text(YOLO)
     selected = ("--axis", "execution=call,fit", "--axis", "context=direct,reloaded", "--axis", "rank=2")
-    more = ("--axis", "freeze=before_build,constructor", "--axis", "dtype=float32,float16", "--quiet")
+    more = ("--axis", "freeze=constructor", "--axis", "dtype=float32,float16", "--quiet")
     arguments = ("--framework", "tf2", "--layer", "yolo:Norm", "--like", "batch_norm", *selected, *more)
     done = bnmatrix("run", *arguments, "--format", "json")
     diff = json.loads(done.stdout)["likeness"][0]
