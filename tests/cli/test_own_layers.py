@@ -284,11 +284,12 @@ def test_a_project_locks_and_checks_its_own_layers(bnmatrix: Run, project: Path)
     assert {change["fact"] for change in json.loads(one.stdout)["changes"]} == {"variance_estimator"}
 
 
-def test_a_keras_layer_on_its_ways_through_a_model(bnmatrix: Run, project: Path) -> None:
+@pytest.mark.parametrize("freeze", ["before_build", "constructor"])
+def test_a_keras_layer_on_its_ways_through_a_model(bnmatrix: Run, project: Path, freeze: str) -> None:
     pytest.importorskip("tensorflow")
     (project / "yolo.py").write_text(YOLO)
     selected = ("--axis", "execution=call,fit", "--axis", "context=direct,reloaded", "--axis", "rank=2")
-    more = ("--axis", "freeze=constructor", "--axis", "dtype=float32,float16", "--quiet")
+    more = ("--axis", f"freeze={freeze}", "--axis", "dtype=float32,float16", "--quiet")
     arguments = ("--framework", "tf2", "--layer", "yolo:Norm", "--like", "batch_norm", *selected, *more)
     done = bnmatrix("run", *arguments, "--format", "json")
     diff = json.loads(done.stdout)["likeness"][0]

@@ -295,6 +295,3 @@ class OfGraph(OfTensorFlow):
             done.append(self.v1.assign_add(self.held["calls"], 1.0))
         with self.v1.control_dependencies(done):
             return self.v1.identity(y)
-
-    def end(self):
-        raise NotImplementedError
