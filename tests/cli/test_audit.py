@@ -108,6 +108,18 @@ def test_what_is_in_order_is_told_so(models: Path, bnmatrix: Run) -> None:
     assert "BN0" not in done.stdout
 
 
+def test_on_torch_keras_trains_on_under_the_eyes_of_the_audit(bnmatrix: Run) -> None:
+    pytest.importorskip("keras", minversion="3", reason="Keras 3 is not installed")
+    plain = Path(__file__).parents[1] / "versions" / "audited_models.py"
+    done = bnmatrix("audit", f"{plain}:plain", "--framework", "keras[torch]", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["findings"] == []
+    layers = {each["path"]: each for each in found["layers"]}
+    assert all(layers[path]["facts"]["parameters"] == "updated" for path in ("base.conv", "base.norm"))
+    assert layers["base.norm"]["facts"]["updates_per_step"] == "1"
+
+
 def test_the_project_may_say_it_all(models: Path, bnmatrix: Run) -> None:
     text = '[tool.bnmatrix.audit]\nmodel = "models:Net"\nexpect = { "backbone" = "frozen" }\n'
     (models.parent / "pyproject.toml").write_text(text, encoding="utf-8")

@@ -221,7 +221,7 @@ def test_a_configuration_that_has_moved_on_is_told(bnmatrix: Run, locked: Path, 
     assert bnmatrix("check").returncode == 2
 
 
-SLOW = "batch_norm training=true execution=compiled compiler=aot_eager"
+SLOW = "batch_norm training=true execution=compiled compiler=eager"
 
 
 def test_what_takes_too_long_goes_into_no_baseline_and_forgets_nothing(bnmatrix: Run, tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ def backend_of(layer: Any) -> str:
     return str(keras.backend.backend()) if hasattr(keras, "ops") else "tensorflow"
 
 
+def asks_for_shapes() -> bool:
+    """Whether Keras calls a layer only to learn what it would put out: on torch it may compute for that."""
+    scope = sys.modules.get("keras.src.backend.common.symbolic_scope")
+    return scope is not None and bool(scope.in_symbolic_scope())
+
+
 def walk(layer: Any, path: str = "", above: Tuple[int, ...] = ()) -> Iterator[Tuple[str, Any]]:
     """Every path to a layer, outermost (the empty path) first; a layer that is shared has several."""
     yield path, layer

@@ -81,9 +81,9 @@ class OfTorch(KerasTap):
 
         to = Operations(sys.modules["torch"])
         if self.fits(x, y):
-            x, y = x.detach(), y.detach()
-            seen = taps.moments(to, x, y, axis_of(self.layer)) if self.norm else taps.difference(to, x, y)
-            self.take(seen, filled(state), tuple(x.shape))
+            told = taps.moments if self.norm else taps.difference
+            where = (axis_of(self.layer),) if self.norm else ()
+            self.take(told(to, x.detach(), y.detach(), *where), filled(state), tuple(x.shape))
         return y
 
 
