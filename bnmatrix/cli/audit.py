@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -141,7 +142,8 @@ def audit(
         write_text(auditing.fixes(found), path)
     else:
         write(found, format, path, expand)
-    if found.outcome != "ok":
+    seen = format == "table" and not fix and path is None and sys.stdout.isatty()
+    if found.outcome != "ok" and not seen:  # the page tells it as well
         error = auditing.error_of(found)
         note("\n  ".join(part for part in (f"bnmatrix: {error.message}", error.hint) if part), quiet=False)
     if found.output and verbose:

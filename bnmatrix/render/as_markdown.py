@@ -111,7 +111,7 @@ MOST_LAYERS = 10
 
 
 def _some(layers: Sequence[str]) -> str:
-    more = f" and {len(layers) - MOST_LAYERS} further ones" if len(layers) > MOST_LAYERS else ""
+    more = f" and {len(layers) - MOST_LAYERS} more" if len(layers) > MOST_LAYERS else ""
     return ", ".join(f"`{path or 'the model'}`" for path in layers[:MOST_LAYERS]) + more
 
 

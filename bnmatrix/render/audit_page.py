@@ -183,7 +183,7 @@ def _findings(audit: Audit, sheet: Sheet) -> list[Text]:
 
 def _named(layers: Sequence[str]) -> str:
     shown = [path or "the model" for path in layers[:MOST_NAMED]]
-    more = f" and {len(layers) - MOST_NAMED} further ones" if len(layers) > MOST_NAMED else ""
+    more = f" and {len(layers) - MOST_NAMED} more" if len(layers) > MOST_NAMED else ""
     return ", ".join(shown) + more
 
 
@@ -208,4 +208,6 @@ def _outcome(audit: Audit, sheet: Sheet) -> list[Text]:
     text = Text(f"{sheet.signs.bad} {word}: ", STYLES["bad"]).append(
         f"{audit.reason}{place}", "not bold default"
     )
-    return indented(text, sheet.width, 0, INDENT)
+    lines = indented(text, sheet.width, 0, INDENT)
+    hint = indented(Text(audit.hint), sheet.width, INDENT, INDENT) if audit.hint else []
+    return [*lines, *hint]

@@ -63,7 +63,7 @@ def _moved(layer: Layer, trial: Trial, said: dict[str, str]) -> str:
     width = max(len(tensor.name) for tensor in moved[:MOST_TENSORS])
     lines += [f"  {tensor.name:{width}}  {_distance(tensor)}" for tensor in moved[:MOST_TENSORS]]
     if len(moved) > MOST_TENSORS:
-        lines.append(f"  and {len(moved) - MOST_TENSORS} further ones")
+        lines.append(f"  and {len(moved) - MOST_TENSORS} more")
     if still:
         lines += _wrapped(f"{', '.join(tensor.name for tensor in still)} stood still")
     for reason in why_moved(layer, trial):

@@ -71,7 +71,7 @@ class Numbers:
         """Look at what a step has left."""
         lost = [name for name, fine in self.finite().items() if not fine and self.before.get(name)]
         if lost:
-            more = f" and {len(lost) - MOST_LOST} further ones" if len(lost) > MOST_LOST else ""
+            more = f" and {len(lost) - MOST_LOST} more" if len(lost) > MOST_LOST else ""
             raise self._lost(f"step {step} left no numbers in {', '.join(lost[:MOST_LOST])}{more}")
 
     def _lost(self, what: str) -> CannotTell:

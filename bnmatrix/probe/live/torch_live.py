@@ -456,5 +456,5 @@ def version_of(tensor):
 
 def listed(names):
     """Some names, and how many further ones."""
-    more = " and %d further ones" % (len(names) - 5) if len(names) > 5 else ""
+    more = " and %d more" % (len(names) - 5) if len(names) > 5 else ""
     return ", ".join(names[:5]) + more
