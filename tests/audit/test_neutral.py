@@ -74,7 +74,5 @@ def test_of_torch() -> None:
         parts["loss"](model(parts["input"])).backward()
         parts["optimizer"].step()
     moved = {name: float((each - before[name]).abs().max()) for name, each in model.state_dict().items()}
-    told = {
-        f"{row.path}.{name}": each.by for row in audited(made, steps=STEPS) for name, each in row.moved.items()
-    }
-    close(told, moved)
+    rows = audited(made, steps=STEPS)
+    close({f"{row.path}.{name}": each.by for row in rows for name, each in row.moved.items()}, moved)
