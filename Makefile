@@ -35,7 +35,7 @@ run: $(RUNTIME) ## set up, then print the truth tables of tf1, tf2 and torch, an
 test: check ## set up, make check, then run the tests
 	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-versions: $(DEV) ## run the tests that make an environment of each of some thirty releases
+test-versions: $(DEV) ## run the long tests, and those that make an environment of each of some thirty releases
 	$(PY) -m pytest -m versions
 
 check: $(DEV) ## lint, formatting, types, import rules

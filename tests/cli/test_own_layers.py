@@ -284,7 +284,7 @@ def test_a_project_locks_and_checks_its_own_layers(bnmatrix: Run, project: Path)
     assert {change["fact"] for change in json.loads(one.stdout)["changes"]} == {"variance_estimator"}
 
 
-@pytest.mark.parametrize("freeze", ["before_build", "constructor"])
+@pytest.mark.parametrize("freeze", ["before_build", pytest.param("constructor", marks=pytest.mark.versions)])
 def test_a_keras_layer_on_its_ways_through_a_model(bnmatrix: Run, project: Path, freeze: str) -> None:
     pytest.importorskip("tensorflow")
     (project / "yolo.py").write_text(YOLO)
