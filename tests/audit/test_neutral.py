@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.audit.audits import audited
+from tests.laboratory import adapter
 
 SHAPE = (8, 8, 3)
 STEPS = 3
@@ -26,6 +27,7 @@ def close(told: dict[str, float], expected: dict[str, float]) -> None:
 @pytest.mark.parametrize("name", ["keras", "tf_keras"])
 def test_of_keras(name: str) -> None:
     keras: Any = pytest.importorskip(name)
+    adapter("tf2")  # sets TensorFlow's threads, which nothing can once it is used
     layers = keras.layers
 
     def model() -> Any:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, environment
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed: its models are the quick ones"
@@ -159,6 +163,27 @@ def test_a_batch_of_one_value_is_found_although_the_step_raises(models: Path, bn
     done = bnmatrix("audit", "models.py:one_value", "--format", "json")
     assert done.returncode == 2
     assert [each["id"] for each in json.loads(done.stdout)["findings"]] == ["BN010"]
+
+
+def test_on_a_terminal_the_page_tells_it_and_nothing_tells_it_again(models: Path) -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "bnmatrix", "audit", "models.py:one_value"],
+        cwd=models.parent,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        timeout=100,
+        check=False,
+    )
+    os.close(theirs)
+    page = os.read(ours, 100_000)
+    os.close(ours)
+    assert done.returncode == 2
+    assert b"raised ValueError" in page
+    assert b"--input-shape" in page, "what to do next"
+    assert b"ValueError" not in done.stderr
 
 
 def test_a_process_that_is_lost_makes_the_audit_incomplete(models: Path, bnmatrix: Run) -> None:
